@@ -1,0 +1,158 @@
+"""This backend as the conformance suite judges it."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import subpixel_torch as backend
+
+_layers = {
+    1: (backend.SubpixelConv1d, backend.ChainedSubpixelConv1d),
+    2: (backend.SubpixelConv2d, backend.ChainedSubpixelConv2d),
+    3: (backend.SubpixelConv3d, backend.ChainedSubpixelConv3d),
+}
+
+
+class TorchAdapter:
+    """`subpixel_torch` on NumPy arrays."""
+
+    name = "subpixel_torch"
+    versions: Mapping[str, str] = {"torch": torch.__version__}
+    claims: Mapping[str, Any] = {
+        "operations": ("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+        "orders": ("DCR", "CRD", "DRC", "RCD"),
+        "data_formats": ("channels_last", "channels_first"),
+        "ndims": (1, 2, 3, 4),
+        "batch_ndims": (0, 1, 2, 3),
+        "dtypes": (
+            *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+            *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        ),
+        "modes": ("eager", "compile", "compile-dynamic", "vmap"),
+        "devices": ("cpu", "cuda"),
+        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
+    }
+
+    def devices(self) -> Mapping[str, str | None]:
+        return {"cpu": None, "cuda": None if torch.cuda.is_available() else "torch finds no CUDA device"}
+
+    def modes(self, device: str) -> Mapping[str, str | None]:
+        compiler = device != "cpu" or any(shutil.which(name) for name in ("g++", "clang++", "cl"))
+        reason = None if compiler else "torch.compile needs a C++ compiler, and none is installed"
+        return {"eager": None, "compile": reason, "compile-dynamic": reason, "vmap": None}
+
+    def to_native(self, array: np.ndarray, device: str) -> Tensor:
+        if any(stride < 0 for stride in array.strides) or not array.flags.writeable or not array.flags.aligned:
+            array = array.copy()  # torch has no such tensors
+        if array.dtype.name == "bfloat16":
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+        return torch.from_numpy(array).to(device)
+
+    def to_numpy(self, value: Tensor) -> np.ndarray:
+        value = value.detach().cpu()
+        if value.dtype == torch.bfloat16:
+            import ml_dtypes
+
+            return value.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return value.resolve_conj().numpy()
+
+    def device_of(self, value: Tensor) -> str:
+        return value.device.type
+
+    def compile(self, function: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
+        if mode == "eager":
+            return function
+        if mode == "vmap":
+            return torch.func.vmap(function)
+        torch.compiler.reset()
+        return torch.compile(function, fullgraph=True, dynamic=mode == "compile-dynamic")
+
+    def phase_shift(self, x: Tensor, scale: Any, *, order: Any, data_format: Any) -> Tensor:
+        return backend.phase_shift(x, scale, order=order, data_format=data_format)
+
+    def inverse_phase_shift(self, x: Tensor, scale: Any, *, order: Any, data_format: Any) -> Tensor:
+        return backend.inverse_phase_shift(x, scale, order=order, data_format=data_format)
+
+    def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
+        call = f"subpixel_torch.{operation}(torch.from_numpy(x), {scale}, order={order!r}, data_format={data_format!r})"
+        return f"import torch, subpixel_torch\ny = {call}.numpy()"
+
+    def vjp(self, function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Tensor) -> Tensor:
+        return torch.func.vjp(function, x)[1](cotangent)[0]
+
+    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+        def initializer(tensor: Tensor) -> Tensor:
+            drawn = torch.from_numpy(base((*tensor.shape[2:], *tensor.shape[1::-1])))
+            return tensor.copy_(_from_canonical(drawn))
+
+        weight = torch.empty(shape[-1], shape[-2], *shape[:-2], dtype=torch.float64)
+        return _to_canonical(backend.icnr_(weight, scale, order=order, initializer=initializer)).numpy()
+
+    def box_blur(self, x: Tensor, scale: Any) -> Tensor:
+        return backend.box_blur(x.movedim(-1, 1), scale).movedim(1, -1)
+
+    def layer(self, config: Any, device: str, parameters: list[dict[str, np.ndarray]] | None = None) -> "_JudgedLayer":
+        plain, chained = _layers[config.ndim]
+        options = {
+            name: getattr(config, name) for name in ("padding", "bias", "order", "separable", "blur")
+        } | {"device": device, "dtype": getattr(torch, config.dtype)}
+        shape = (config.in_channels, config.out_channels, config.kernel_size, config.scale)
+        module: nn.Module
+        if config.factors is None:
+            module = plain(*shape, **options)
+            stages = [module]
+        else:
+            activation = {None: None, "relu": F.relu}[config.activation]
+            module = chained(*shape, factors=config.factors, width=config.width, activation=activation, **options)
+            stages = list(module.stages)
+        if parameters is not None:
+            with torch.no_grad():
+                for stage, arrays in zip(stages, parameters, strict=True):
+                    for name, array in arrays.items():
+                        tensor = self.to_native(array, device)
+                        getattr(stage, _names[name]).copy_(tensor if name == "bias" else _from_canonical(tensor))
+        return _JudgedLayer(self, module, stages)
+
+
+_names = {"kernel": "weight", "bias": "bias", "depthwise": "depthwise"}
+
+
+def _to_canonical(weight: Tensor) -> Tensor:
+    """(Co, Ci, \\*k) -> (\\*k, Ci, Co)."""
+    return weight.movedim((1, 0), (-2, -1))
+
+
+def _from_canonical(kernel: Tensor) -> Tensor:
+    """(\\*k, Ci, Co) -> (Co, Ci, \\*k)."""
+    return kernel.movedim((-1, -2), (0, 1))
+
+
+class _JudgedLayer:
+    """A module on channels_last tensors, its parameters in the canonical layout."""
+
+    def __init__(self, adapter: TorchAdapter, module: nn.Module, stages: list[Any]) -> None:
+        self.adapter, self.module, self.stages = adapter, module, stages
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.module(x.movedim(-1, 1)).movedim(1, -1)
+
+    def parameters(self) -> list[dict[str, np.ndarray]]:
+        return [self._canonical({name: parameter for name, parameter in stage.named_parameters()}) for stage in self.stages]
+
+    def gradients(self, x: Tensor, cotangent: Tensor) -> tuple[Tensor, list[dict[str, np.ndarray]]]:
+        x = x.detach().requires_grad_()
+        self.module.zero_grad()
+        self(x).backward(cotangent)
+        return x.grad, [self._canonical({name: parameter.grad for name, parameter in stage.named_parameters()}) for stage in self.stages]
+
+    def _canonical(self, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
+        own = {torch_name: name for name, torch_name in _names.items()}
+        return {own[name]: self.adapter.to_numpy(tensor if name == "bias" else _to_canonical(tensor)) for name, tensor in tensors.items()}
+
+
+adapter = TorchAdapter()

@@ -1,0 +1,86 @@
+"""Phase shift, its inverse and the blur: the core's plans on torch tensors."""
+
+import torch
+from subpixel_core import DataFormat, Order, rearrangement
+from subpixel_core.check import Scale, per_axis
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: DataFormat = "channels_first") -> Tensor:
+    """Rearrange channels into blocks of pixels. By default this is `torch.nn.functional.pixel_shuffle`, in any number of dimensions.
+
+    Parameters
+    ----------
+    x : Tensor, shape (\\*batch, C * prod(scale), \\*spatial)
+        Any dtype, any number of batch axes. ``(*batch, *spatial, C * prod(scale))`` for ``channels_last``.
+    scale : int or tuple of int
+        One factor per spatial axis; an int is the pair.
+    order : {"CRD", "DCR", "DRC", "RCD"}
+    data_format : {"channels_first", "channels_last"}
+        Which axis holds the channels; the memory format is free.
+
+    Returns
+    -------
+    Tensor, shape (\\*batch, C, \\*(spatial * scale))
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `subpixel_core.phase_shift`, with the same text.
+
+    Examples
+    --------
+    >>> phase_shift(torch.arange(8).reshape(8, 1, 1), 2)[0]
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    return _carry_out(x, scale, order, data_format, inverse=False)
+
+
+def inverse_phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: DataFormat = "channels_first") -> Tensor:
+    """Rearrange blocks of pixels into channels: the inverse of `phase_shift`, by default `torch.nn.functional.pixel_unshuffle`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (\\*batch, C, \\*spatial)
+        Every spatial extent a multiple of its factor.
+    scale, order, data_format
+        As in `phase_shift`.
+
+    Returns
+    -------
+    Tensor, shape (\\*batch, C * prod(scale), \\*(spatial / scale))
+
+    Examples
+    --------
+    >>> inverse_phase_shift(torch.tensor([[[0, 1], [2, 3]]]), 2).flatten()
+    tensor([0, 1, 2, 3])
+    """
+    return _carry_out(x, scale, order, data_format, inverse=True)
+
+
+def _carry_out(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Tensor:
+    cached = not torch.compiler.is_compiling()  # torch.compile traces through a cache, with a warning
+    plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse, cached=cached)
+    return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
+
+
+def box_blur(x: Tensor, scale: Scale) -> Tensor:
+    """Average over a box of the size of the scale, leaving out what lies outside: `subpixel_core.box_blur`, channels first.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, \\*spatial)
+    scale : int or tuple of int
+        One factor per spatial axis; an int is the pair.
+
+    Returns
+    -------
+    Tensor, shape of ``x``
+    """
+    factors = per_axis("scale", scale)
+    pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[len(factors)]
+    pooled = pool(x, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
+    # torch pads both ends alike; for an even factor that is one position too many, at the start.
+    return pooled[(..., *(slice(1 - r % 2, None) for r in factors))]

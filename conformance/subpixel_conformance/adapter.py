@@ -1,0 +1,264 @@
+"""What the suite asks of an implementation: the protocol, and the smallest way to write one.
+
+The suite talks NumPy. An adapter turns arrays into whatever its framework computes with, calls the implementation, and turns the
+result back. Nothing here imports a framework, and an adapter need not import this module: the protocol is structural. It implements what
+it claims; the rest is not judged.
+
+A whole adapter, for one function that promises one order::
+
+    adapter = from_callables(
+        name="mine",
+        phase_shift=lambda x, scale: my_shuffle(x, scale[0]),
+        orders=("CRD",), data_formats=("channels_first",), ndims=(2,), anisotropic=False,
+    )
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+ORDERS = ("DCR", "CRD", "DRC", "RCD")
+DATA_FORMATS = ("channels_last", "channels_first")
+REFUSALS = ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007")
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an implementation says it does, as data. A case outside the claims is *not claimed*: not judged, not counted.
+
+    ``operations`` are the names of the adapter's methods that may be called. ``refusals`` are the clauses of ``errors.md`` it promises.
+    ``batch_ndims`` are the numbers of axes before the spatial and channel axes that it takes.
+    """
+
+    operations: Sequence[str] = ("phase_shift", "inverse_phase_shift")
+    orders: Sequence[str] = ORDERS
+    data_formats: Sequence[str] = DATA_FORMATS
+    ndims: Sequence[int] = (1, 2, 3)
+    batch_ndims: Sequence[int] = (0, 1, 2)
+    anisotropic: bool = True
+    scale_one: bool = True
+    empty: bool = True
+    dtypes: Sequence[str] = ("float32",)
+    modes: Sequence[str] = ("eager",)
+    devices: Sequence[str] = ("cpu",)
+    refusals: Sequence[str] = ()
+
+
+class Layer(Protocol):
+    """A layer of the implementation, with its parameters in the canonical layout."""
+
+    def parameters(self) -> list[dict[str, np.ndarray]]:
+        """Return one dict per stage: ``kernel`` (\\*k, Ci, C·Πr), ``bias``; separable: ``depthwise`` (\\*k, Ci, 1) and a 1-tap ``kernel``."""
+
+    def __call__(self, x: Any) -> Any:
+        """Apply to a native channels_last tensor (N, \\*spatial, Ci); return a native channels_last tensor."""
+
+    def gradients(self, x: Any, cotangent: Any) -> tuple[Any, list[dict[str, np.ndarray]]]:
+        """Return the gradient of <layer(x), cotangent> for x (native) and for every parameter (canonical layout)."""
+
+
+class Adapter(Protocol):
+    """One implementation. Only the methods named in ``claims["operations"]`` are called, and the first group always.
+
+    ``claims`` is a mapping with the fields of `Claims`; what is missing has the default there.
+    ``versions`` names what is judged, for instance ``{"torch": "2.13.0"}``.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+    claims: Mapping[str, Any]
+
+    # --- always ---
+    def devices(self) -> Mapping[str, str | None]:
+        """Return every claimed device: None when it is present, else the reason why it is not."""
+
+    def modes(self, device: str) -> Mapping[str, str | None]:
+        """Return every claimed execution mode: None when the machine can run it, else the reason why it cannot."""
+
+    def to_native(self, array: np.ndarray, device: str) -> Any: ...
+
+    def to_numpy(self, value: Any) -> np.ndarray: ...
+
+    def device_of(self, value: Any) -> str: ...
+
+    def compile(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        """Return ``function`` (native tensors in, native tensor out) as it runs in ``mode``. Mode "eager" returns it as it is.
+
+        A mode whose name ends in "dynamic" compiles it for extents that are unknown (batch and spatial axes); mode "vmap" maps it over axis 0.
+        """
+
+    def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
+        """Optional: Python lines, imports included, that compute ``y`` from a NumPy array ``x`` without this suite, for a failure's reproduction."""
+
+    # --- class shift ---
+    def phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any: ...
+
+    def inverse_phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any: ...
+
+    def channel_permutation(self, channels: int, scale: Any, *, source: str, target: str) -> np.ndarray: ...
+
+    # --- class gradient ---
+    def vjp(self, function: Callable[[Any], Any], x: Any, cotangent: Any) -> Any:
+        """Return the vector-Jacobian product of ``function`` at ``x``, by the framework's own differentiation."""
+
+    # --- class init ---
+    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str) -> np.ndarray:
+        """Return a kernel of canonical ``shape`` (\\*k, Ci, C·Πr), made by the implementation's initializer from ``base``.
+
+        ``base`` stands for the base initializer: it is called with the canonical shape that the initializer asks for and returns an array.
+        The adapter transposes between that and the framework's own layout, in both directions, and adds nothing.
+        """
+
+    def icnr_bias(self, bias: np.ndarray, scale: Any, *, order: str) -> np.ndarray: ...
+
+    def icnr_residual(self, kernel: np.ndarray, scale: Any, *, order: str, bias: np.ndarray | None = None) -> float: ...
+
+    def icnr_weight_norm(self, kernel: np.ndarray, scale: Any, *, order: str) -> tuple[np.ndarray, np.ndarray]: ...
+
+    # --- class layer ---
+    def conv(self, x: Any, kernel: Any, bias: Any = None, *, padding: Any = "same") -> Any: ...
+
+    def conv_transpose(self, x: Any, kernel: Any, bias: Any = None, *, stride: Any, padding: Any = 0, output_padding: Any = 0) -> Any: ...
+
+    def nearest_upsample(self, x: Any, scale: Any) -> Any: ...
+
+    def box_blur(self, x: Any, scale: Any) -> Any: ...
+
+    def checkerboard(self, x: Any, scale: Any) -> float: ...
+
+    def layer(self, config: "LayerConfig", device: str, parameters: list[dict[str, np.ndarray]] | None = None) -> Layer:
+        """Construct the implementation's own layer. Without ``parameters`` as it comes; with them, loaded into it."""
+
+    # --- class stages ---
+    def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """A layer to construct. ``factors`` None is the plain layer, a tuple the chained one with those stages."""
+
+    ndim: int
+    in_channels: int
+    out_channels: int
+    kernel_size: int | tuple[int, ...]
+    scale: tuple[int, ...]
+    order: str
+    padding: Any = "same"
+    bias: bool = True
+    separable: bool = False
+    blur: bool = False
+    factors: tuple[tuple[int, ...], ...] | None = None
+    width: int | None = None
+    activation: str | None = None
+    """None or "relu", between the stages of a chain."""
+    dtype: str = "float32"
+
+
+class _Functions:
+    """An adapter made of functions that take and return NumPy arrays, unless ``to_native`` and ``to_numpy`` say otherwise."""
+
+    def __init__(
+        self,
+        name: str,
+        operations: Mapping[str, Callable[..., Any]],
+        claims: Mapping[str, Any],
+        versions: Mapping[str, str],
+        to_native: Callable[[np.ndarray], Any] | None,
+        to_numpy: Callable[[Any], Any] | None,
+    ) -> None:
+        self.name = name
+        self.versions = dict(versions)
+        self.claims = {**claims, "operations": tuple(operations), "modes": ("eager",), "devices": ("cpu",)}
+        self._to_native = to_native
+        self._to_numpy = to_numpy
+        for operation, function in operations.items():
+            setattr(self, operation, _accepting(function))
+
+    def devices(self) -> dict[str, str | None]:
+        return {"cpu": None}
+
+    def modes(self, device: str) -> dict[str, str | None]:
+        return {"eager": None}
+
+    def to_native(self, array: np.ndarray, device: str) -> Any:
+        return array if self._to_native is None else self._to_native(array)
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        return np.asarray(value if self._to_numpy is None else self._to_numpy(value))
+
+    def device_of(self, value: Any) -> str:
+        return "cpu"
+
+    def compile(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        return function
+
+
+def _accepting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` called without the keywords ``order`` and ``data_format`` where it does not take them."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return function
+    dropped = {"order", "data_format"} - {parameter.name for parameter in parameters}
+
+    def call(*args: Any, **options: Any) -> Any:
+        return function(*args, **{name: value for name, value in options.items() if name not in dropped})
+
+    return call
+
+
+def from_callables(
+    *,
+    name: str,
+    to_native: Callable[[np.ndarray], Any] | None = None,
+    to_numpy: Callable[[Any], Any] | None = None,
+    versions: Mapping[str, str] | None = None,
+    orders: Sequence[str] = ORDERS,
+    data_formats: Sequence[str] = DATA_FORMATS,
+    ndims: Sequence[int] = (1, 2, 3),
+    batch_ndims: Sequence[int] = (0, 1, 2),
+    anisotropic: bool = True,
+    scale_one: bool = True,
+    empty: bool = True,
+    dtypes: Sequence[str] = ("float32",),
+    refusals: Sequence[str] = (),
+    **operations: Callable[..., Any],
+) -> Adapter:
+    """Make an adapter of functions: each keyword that names a method of `Adapter` is an operation, and so is claimed.
+
+    ``phase_shift(x, scale)`` and the like are called with a tuple of factors; ``order`` and ``data_format`` are passed to those that have
+    such parameters. ``to_native(array)`` and ``to_numpy(value)`` convert where the functions do not take NumPy arrays.
+
+    Raises
+    ------
+    ValueError
+        For a keyword that is no operation; for several orders or formats claimed of a function that is not told which; for no operation.
+    """
+    known = [operation for operation in Adapter.__dict__ if not operation.startswith("_") and operation not in _ALWAYS]
+    strange = sorted(set(operations) - set(known))
+    if strange or not operations:
+        raise ValueError(f"operations must be among {', '.join(known)}; got {', '.join(strange) or 'none'}")
+    for operation in sorted({"phase_shift", "inverse_phase_shift"} & set(operations)):
+        parameters = inspect.signature(operations[operation]).parameters
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        for option, claimed in [("order", orders), ("data_format", data_formats)]:
+            if len(claimed) > 1 and option not in parameters and not open_ended:
+                raise ValueError(f"{operation} must take {option} to be claimed for more than one; got {', '.join(claimed)}")
+    claims = {
+        "orders": tuple(orders),
+        "data_formats": tuple(data_formats),
+        "ndims": tuple(ndims),
+        "batch_ndims": tuple(batch_ndims),
+        "anisotropic": anisotropic,
+        "scale_one": scale_one,
+        "empty": empty,
+        "dtypes": tuple(dtypes),
+        "refusals": tuple(refusals),
+    }
+    adapter: Any = _Functions(name, operations, claims, versions or {}, to_native, to_numpy)
+    return cast(Adapter, adapter)
+
+
+_ALWAYS = ("claims", "compile", "device_of", "devices", "modes", "name", "snippet", "to_native", "to_numpy", "versions")

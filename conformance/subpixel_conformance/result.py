@@ -1,0 +1,33 @@
+"""What became of one case."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+STATUSES = ("pass", "fail", "error", "crash", "not_claimed", "unavailable")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one case for one adapter on one device.
+
+    ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died or hung;
+    *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for the reason in ``message``.
+    ``ratio`` is the largest error over its bound where a bound was used, ``order_found`` the order that a wrong output matches.
+    """
+
+    case: str
+    clauses: tuple[str, ...]
+    conformance_class: str
+    status: str
+    device: str = "cpu"
+    mode: str = "eager"
+    dtype: str = ""
+    message: str = ""
+    order_found: str | None = None
+    reproduction: str = ""
+    ratio: float | None = None
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return asdict(self)

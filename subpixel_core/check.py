@@ -1,0 +1,107 @@
+"""The rules for arguments, and the only place where their messages are written."""
+
+from collections.abc import Sequence
+from operator import index
+from typing import Any
+
+import numpy as np
+
+Scale = int | Sequence[int]
+Padding = str | Sequence[Sequence[int]]
+
+
+def integer(name: str, value: Any, *, minimum: int, plural: str = "an integer") -> int:
+    """Return ``value`` as an int, refusing everything that is not an integer of at least ``minimum``."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__") or isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be {plural}; got {value!r}")
+    number = index(value)
+    if number < minimum:
+        raise ValueError(f"{name} must be {minimum} or more; got {number}")
+    return number
+
+
+def per_axis(name: str, value: Any, ndim: int | None = None, *, minimum: int = 1) -> tuple[int, ...]:
+    """Return one integer per spatial axis: an int for all ``ndim`` axes, or a tuple as it is.
+
+    With ``ndim=None`` the number of axes is not known: then an int is the pair, and a tuple may have any length from 1.
+    """
+    what = "an integer or a tuple of integers"
+    if isinstance(value, (tuple, list)):
+        if not value or (ndim is not None and len(value) != ndim):
+            wanted = "at least one value" if ndim is None else f"one value per spatial axis, {ndim}"
+            raise ValueError(f"{name} must have {wanted}; got {tuple(value)}")
+        for entry in value:
+            if type(entry) is not int or entry < minimum:
+                break
+        else:
+            return tuple(value)
+        try:
+            return tuple(integer(name, entry, minimum=minimum, plural=what) for entry in value)
+        except TypeError:
+            raise TypeError(f"{name} must be {what}; got {value!r}") from None
+        except ValueError:
+            raise ValueError(f"{name} must be {minimum} or more on every axis; got {tuple(value)}") from None
+    return (integer(name, value, minimum=minimum, plural=what),) * (2 if ndim is None else ndim)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of the allowed words; nothing unknown ever falls through to another."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    words = ", ".join(repr(word) for word in allowed)
+    raise ValueError(f"{name} must be one of {words}; got {value!r}")
+
+
+def rank(shape_rank: int, ndim: int, scale: tuple[int, ...]) -> None:
+    """Refuse a tensor without room for ``ndim`` spatial axes and the channel axis."""
+    if shape_rank < ndim + 1:
+        raise ValueError(f"x must have {ndim} spatial axes for scale={scale} and a channel axis, at least {ndim + 1} axes; got {shape_rank}")
+
+
+def multiple(what: str, value: Any, divisor: int, reason: str) -> None:
+    """Refuse a known extent that ``divisor`` does not divide; a symbolic one is left to the framework at run time."""
+    if isinstance(value, int) and value % divisor:
+        raise ValueError(f"{what} must be a multiple of {divisor}, {reason}; got {value}")
+
+
+def layer_input(shape: Sequence[Any], ndim: int, channels: int, data_format: str = "channels_last") -> None:
+    """Refuse the input of a layer that has not exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels."""
+    if len(shape) != ndim + 2:
+        raise ValueError(f"x must have {ndim + 2} axes: one batch axis, {ndim} spatial and the channels; got {len(shape)}")
+    received = shape[-1] if data_format == "channels_last" else shape[1]
+    if isinstance(received, int) and received != channels:
+        raise ValueError(f"x must have {channels} channels; got {received}")
+
+
+def padding_widths(padding: Padding, kernel_size: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the zeros ``(before, after)`` on every spatial axis.
+
+    >>> padding_widths("same", (3, 4)), padding_widths("valid", (3, 4))
+    (((1, 1), (1, 2)), ((0, 0), (0, 0)))
+    """  # CV-002
+    if isinstance(padding, str):
+        if one_of("padding", padding, ("same", "valid")) == "valid":
+            return tuple((0, 0) for _ in kernel_size)
+        return tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in kernel_size)
+    rule = f"padding must be 'same', 'valid' or a pair (before, after) for each of {len(kernel_size)} spatial axes"
+    if not isinstance(padding, (tuple, list)) or not all(isinstance(pair, (tuple, list)) for pair in padding):
+        raise TypeError(f"{rule}; got {padding!r}")
+    if len(padding) != len(kernel_size) or any(len(pair) != 2 for pair in padding):
+        raise ValueError(f"{rule}; got {padding!r}")
+    before_after = [per_axis("padding", pair, 2, minimum=0) for pair in padding]
+    return tuple((before, after) for before, after in before_after)
+
+
+def keras_backend(name: str) -> None:
+    """Refuse Keras on another backend than TensorFlow, which the TensorFlow layers are written for."""
+    if name != "tensorflow":
+        raise ImportError(f"subpixel_tensorflow needs Keras on the TensorFlow backend: set KERAS_BACKEND=tensorflow; got {name!r}")
+
+
+def in_place(writable: bool) -> None:
+    """Refuse to initialize a tensor that is computed from others: the values would be lost at the next forward pass."""
+    if not writable:
+        raise ValueError(
+            "weight must be a parameter that can be written in place; got the result of a computation "
+            "(under a parametrization such as weight_norm, initialize first and apply it afterwards)"
+        )

@@ -1,14 +1,13 @@
 """Sub-pixel convolution: the NumPy reference of the specification in ``docs/spec``."""
 
-from subpixel_core.check import padding_widths
 from subpixel_core._checkerboard import box_blur, checkerboard
 from subpixel_core._convolution import conv, conv_transpose, depthwise_conv, nearest_upsample, separable_subpixel_conv, subpixel_conv
 from subpixel_core._icnr import base_shape, fans, icnr, icnr_bias, icnr_residual, icnr_weight_norm
 from subpixel_core._order import DATA_FORMATS, ORDERS, DataFormat, Order, channel_permutation
 from subpixel_core._phase_shift import Rearrangement, inverse_phase_shift, phase_shift, rearrangement
 from subpixel_core._stages import Stage, StagePlan, factorizations, plan_stages
-
-SPEC_VERSION = "1.0"
+from subpixel_core._version import SPEC_VERSION, __version__
+from subpixel_core.check import padding_widths
 
 __all__ = [
     "DATA_FORMATS",
@@ -19,6 +18,7 @@ __all__ = [
     "Rearrangement",
     "Stage",
     "StagePlan",
+    "__version__",
     "base_shape",
     "box_blur",
     "channel_permutation",

@@ -20,7 +20,7 @@ def box_blur(x: ArrayLike, scale: check.Scale) -> NDArray[Any]:
 
     Parameters
     ----------
-    x : array_like, shape (\\*batch, \\*spatial, C)
+    x : array_like, shape (*batch, *spatial, C)
         At high resolution.
     scale : int or tuple of int
         The scale of the layer that made ``x``: one factor per spatial axis; an int is the pair.
@@ -69,7 +69,7 @@ def checkerboard(y: ArrayLike, scale: check.Scale) -> float:
 
     Parameters
     ----------
-    y : array_like, shape (\\*batch, \\*spatial, C)
+    y : array_like, shape (*batch, *spatial, C)
         At high resolution; every extent a multiple of its factor.
     scale : int or tuple of int
         The scale of the layer that made ``y``: one factor per spatial axis; an int is the pair.

@@ -19,8 +19,8 @@ def _accumulator(*arrays: NDArray[Any]) -> tuple[DTypeLike, DTypeLike]:
     return np.promote_types(out, np.float32), out
 
 
-def _operands(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None, out_axis: int = -1) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """Return the arrays, checked against each other: x (N, \\*spatial, Ci), kernel (\\*k, Ci, ...), bias of as many values as ``kernel`` on ``out_axis``."""
+def _operands(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Return the arrays, checked against each other: x (N, *spatial, Ci), kernel (*k, Ci, Co), bias (Co,)."""
     x, kernel = np.asarray(x), np.asarray(kernel)
     if kernel.ndim < 3:
         raise ValueError(f"kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got {kernel.shape}")
@@ -30,8 +30,8 @@ def _operands(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None, out_axis:
     if bias is None:
         return x, kernel, None
     bias = np.asarray(bias)
-    if bias.shape != (kernel.shape[out_axis],):
-        raise ValueError(f"bias must have the shape {(kernel.shape[out_axis],)}, one value per output channel; got {bias.shape}")
+    if bias.shape != (kernel.shape[-1],):
+        raise ValueError(f"bias must have the shape {(kernel.shape[-1],)}, one value per output channel; got {bias.shape}")
     return x, kernel, bias
 
 
@@ -53,8 +53,8 @@ def conv(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, padd
 
     Parameters
     ----------
-    x : array_like, shape (N, \\*spatial, Ci)
-    kernel : array_like, shape (\\*k, Ci, Co)
+    x : array_like, shape (N, *spatial, Ci)
+    kernel : array_like, shape (*k, Ci, Co)
         Its rank gives the number of spatial axes.
     bias : array_like, shape (Co,), optional
     padding : "same", "valid" or one pair (before, after) per spatial axis
@@ -62,7 +62,7 @@ def conv(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, padd
 
     Returns
     -------
-    ndarray, shape (N, \\*(spatial + before + after - k + 1), Co)
+    ndarray, shape (N, *(spatial + before + after - k + 1), Co)
         In the common dtype of the operands, summed in float32 at least; integers in int64.
 
     Raises
@@ -93,14 +93,14 @@ def depthwise_conv(x: ArrayLike, depthwise: ArrayLike, *, padding: check.Padding
 
     Parameters
     ----------
-    x : array_like, shape (N, \\*spatial, Ci)
-    depthwise : array_like, shape (\\*k, Ci, 1)
+    x : array_like, shape (N, *spatial, Ci)
+    depthwise : array_like, shape (*k, Ci, 1)
     padding
         As in `conv`.
 
     Returns
     -------
-    ndarray, shape (N, \\*spatial', Ci)
+    ndarray, shape (N, *spatial', Ci)
 
     Examples
     --------
@@ -138,16 +138,16 @@ def conv_transpose(
 
     Parameters
     ----------
-    x : array_like, shape (N, \\*spatial, Ci)
-    kernel : array_like, shape (\\*K, Ci, Co)
-        In the layout of the other functions; PyTorch's is (Ci, Co, \\*K).
+    x : array_like, shape (N, *spatial, Ci)
+    kernel : array_like, shape (*K, Ci, Co)
+        In the layout of the other functions; PyTorch's is (Ci, Co, *K).
     bias : array_like, shape (Co,), optional
     stride, padding, output_padding : int or one int per spatial axis
         ``padding`` values are cropped at both ends; ``output_padding < stride`` values are added at the end.
 
     Returns
     -------
-    ndarray, shape (N, \\*((spatial - 1) * stride - 2 * padding + K + output_padding), Co)
+    ndarray, shape (N, *((spatial - 1) * stride - 2 * padding + K + output_padding), Co)
 
     Raises
     ------
@@ -189,13 +189,13 @@ def nearest_upsample(x: ArrayLike, scale: check.Scale) -> NDArray[Any]:
 
     Parameters
     ----------
-    x : array_like, shape (\\*batch, \\*spatial, C)
+    x : array_like, shape (*batch, *spatial, C)
     scale : int or tuple of int
         One factor per spatial axis; an int is the pair.
 
     Returns
     -------
-    ndarray, shape (\\*batch, \\*(spatial * scale), C)
+    ndarray, shape (*batch, *(spatial * scale), C)
 
     Examples
     --------
@@ -217,8 +217,8 @@ def subpixel_conv(
 
     Parameters
     ----------
-    x : array_like, shape (N, \\*spatial, Ci)
-    kernel : array_like, shape (\\*k, Ci, C * prod(scale))
+    x : array_like, shape (N, *spatial, Ci)
+    kernel : array_like, shape (*k, Ci, C * prod(scale))
     bias : array_like, shape (C * prod(scale),), optional
     scale : int or tuple of int
         One factor per spatial axis of the kernel; an int is that factor on every axis.
@@ -228,7 +228,7 @@ def subpixel_conv(
 
     Returns
     -------
-    ndarray, shape (N, \\*(scale * spatial'), C)
+    ndarray, shape (N, *(scale * spatial'), C)
 
     References
     ----------
@@ -258,8 +258,8 @@ def separable_subpixel_conv(
 
     Parameters
     ----------
-    x : array_like, shape (N, \\*spatial, Ci)
-    depthwise : array_like, shape (\\*k, Ci, 1)
+    x : array_like, shape (N, *spatial, Ci)
+    depthwise : array_like, shape (*k, Ci, 1)
     pointwise : array_like, shape (1, ..., 1, Ci, C * prod(scale))
     bias : array_like, shape (C * prod(scale),), optional
         Added by the pointwise convolution.
@@ -268,7 +268,7 @@ def separable_subpixel_conv(
 
     Returns
     -------
-    ndarray, shape (N, \\*(scale * spatial'), C)
+    ndarray, shape (N, *(scale * spatial'), C)
 
     Examples
     --------

@@ -36,7 +36,7 @@ def icnr(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> NDArray[Any]
 
     Parameters
     ----------
-    kernel : array_like, shape (\\*k, Ci, C)
+    kernel : array_like, shape (*k, Ci, C)
         The base kernel, as an initializer draws it for a convolution without upsampling.
     scale : int or tuple of int
         One factor per spatial axis of the kernel; an int is that factor on every axis.
@@ -45,7 +45,7 @@ def icnr(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> NDArray[Any]
 
     Returns
     -------
-    ndarray, shape (\\*k, Ci, C * prod(scale))
+    ndarray, shape (*k, Ci, C * prod(scale))
 
     Raises
     ------
@@ -101,14 +101,14 @@ def icnr_weight_norm(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> 
 
     Parameters
     ----------
-    kernel : array_like, shape (\\*k, Ci, C)
+    kernel : array_like, shape (*k, Ci, C)
     scale, order
         As in `icnr`.
 
     Returns
     -------
     g : ndarray, shape (C * prod(scale),)
-    v : ndarray, shape (\\*k, Ci, C * prod(scale))
+    v : ndarray, shape (*k, Ci, C * prod(scale))
 
     References
     ----------
@@ -128,7 +128,7 @@ def icnr_weight_norm(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> 
 
 
 def base_shape(kernel_shape: Sequence[int], scale: check.Scale) -> tuple[int, ...]:
-    """Return the shape (\\*k, Ci, C) that the base initializer is asked for, given that of the sub-pixel kernel.
+    """Return the shape (*k, Ci, C) that the base initializer is asked for, given that of the sub-pixel kernel.
 
     >>> base_shape((3, 3, 16, 32), 2)
     (3, 3, 16, 8)
@@ -145,12 +145,12 @@ def base_shape(kernel_shape: Sequence[int], scale: check.Scale) -> tuple[int, ..
 def fans(kernel_shape: Sequence[int], scale: check.Scale) -> tuple[int, int]:
     """Return ``(fan_in, fan_out)`` as the base initializer of a sub-pixel kernel must see them.
 
-    They are those of the base shape. Glorot's standard deviation on the whole kernel would be too small, 2.9 times for scale 4 and Ci = C = 64.
+    They are those of the base shape. On the whole kernel Glorot's standard deviation would be 2.9 times too small for scale 4, Ci = C = 64.
 
     Parameters
     ----------
     kernel_shape : sequence of int
-        (\\*k, Ci, C * prod(scale)).
+        (*k, Ci, C * prod(scale)).
     scale : int or tuple of int
         One factor per spatial axis of the kernel; an int is that factor on every axis.
 
@@ -167,11 +167,12 @@ def fans(kernel_shape: Sequence[int], scale: check.Scale) -> tuple[int, int]:
 def icnr_residual(kernel: ArrayLike, scale: check.Scale, *, order: Order, bias: ArrayLike | None = None) -> float:
     """Return how far a kernel, and its bias, are from ICNR: 0.0 exactly when it holds.
 
-    The largest difference, in absolute value, between a channel and the one of the same ``c`` at offset 0; NaN where the kernel holds a NaN.
+    It is the largest difference, in absolute value, between a channel and the one of the same ``c`` at offset 0, and NaN for a kernel that
+    holds a NaN.
 
     Parameters
     ----------
-    kernel : array_like, shape (\\*k, Ci, C * prod(scale))
+    kernel : array_like, shape (*k, Ci, C * prod(scale))
         The whole sub-pixel kernel, for instance of an existing model.
     scale : int or tuple of int
         One factor per spatial axis of the kernel; an int is that factor on every axis.
@@ -201,7 +202,9 @@ def icnr_residual(kernel: ArrayLike, scale: check.Scale, *, order: Order, bias: 
     residual = 0.0
     for array in arrays:
         split = (blocks, -1) if channels_fastest else (-1, blocks)
-        offsets = np.moveaxis(array.reshape(*array.shape[:-1], *split) if array.size else array[..., None], -2 if channels_fastest else -1, 0)
+        offsets = np.moveaxis(
+            array.reshape(*array.shape[:-1], *split) if array.size else array[..., None], -2 if channels_fastest else -1, 0
+        )
         difference = np.where(offsets == offsets[:1], 0, np.abs(offsets.astype(np.result_type(array, np.float64)) - offsets[:1]))
         residual = float(np.maximum(residual, difference.max(initial=0)))
     return residual

@@ -10,10 +10,10 @@ from subpixel_core import check
 Order = Literal["DCR", "CRD", "DRC", "RCD"]
 DataFormat = Literal["channels_last", "channels_first"]
 
-ORDERS = ("DCR", "CRD", "DRC", "RCD")
-DATA_FORMATS = ("channels_last", "channels_first")
+ORDERS: tuple[Order, ...] = ("DCR", "CRD", "DRC", "RCD")
+DATA_FORMATS: tuple[DataFormat, ...] = ("channels_last", "channels_first")
 CHANNEL = -1
-"""Stands for the output channel c among the parts of a channel index; an offset is named by the number of its spatial axis."""
+"""Stands for the output channel c among the parts of a channel index. An offset is named by the number of its spatial axis."""
 
 
 def channel_parts(order: str, ndim: int) -> tuple[int, ...]:
@@ -40,8 +40,8 @@ def channel_permutation(channels: int, scale: check.Scale, *, source: Order, tar
 
         phase_shift(x, scale, order=source) == phase_shift(x[..., p], scale, order=target)
 
-    so a kernel ``W`` and bias ``b`` before the shift become ``W[..., p]`` and ``b[p]``. The same holds for everything kept per channel between
-    convolution and shift: normalization parameters and statistics, PReLU slopes, weight-norm magnitudes, quantization scales.
+    so a kernel ``W`` and bias ``b`` before the shift become ``W[..., p]`` and ``b[p]``. The same holds for everything kept per channel
+    between convolution and shift: normalization parameters and statistics, PReLU slopes, weight-norm magnitudes, quantization scales.
 
     Parameters
     ----------

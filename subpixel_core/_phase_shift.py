@@ -35,8 +35,9 @@ class Extent:
 class Rearrangement:
     """A phase shift or its inverse as reshape, transpose, reshape. It depends on the rank, never on the extents.
 
-    ``x.reshape(plan.split(x.shape)).transpose(plan.axes).reshape(plan.merged(x.shape))`` carries it out in any framework. Parts of the channel axis that
-    stay neighbours are one axis; batch and spatial axes are never joined to a neighbour, so that a sharded array needs no communication.
+    ``x.reshape(plan.split(x.shape)).transpose(plan.axes).reshape(plan.merged(x.shape))`` carries it out in any framework. Parts of the
+    channel axis that stay neighbours are one axis; batch and spatial axes are never joined to a neighbour, so that a sharded array needs no
+    communication.
     """
 
     axes: tuple[int, ...]
@@ -81,13 +82,14 @@ def _plan(rank: int, scale: tuple[int, ...], order: str, data_format: str, inver
     spatial = tuple(batch_ndim + i + (not last) for i in range(ndim))
     channel = rank - 1 if last else batch_ndim
 
-    # An axis is named ("batch", j), ("spatial", i) or, in the channel axis, ("part", i) for offset i and ("part", CHANNEL). A factor of 1 has no axis (PS-008).
+    # An axis is named ("batch", j), ("spatial", i) or, in the channel axis, ("part", i) for offset i and ("part", CHANNEL).
+    # A factor of 1 has no axis (PS-008).
     batch = [("batch", j) for j in range(batch_ndim)]  # PS-007
     parts = [("part", part) for part in channel_parts(order, ndim) if part == CHANNEL or scale[part] > 1]
     low_spatial = [("spatial", i) for i in range(ndim)]
     high_spatial = [name for i in range(ndim) for name in (("spatial", i), ("part", i)) if name[0] == "spatial" or scale[i] > 1]
     low = batch + (low_spatial + parts if last else parts + low_spatial)  # PS-005
-    high = batch + (high_spatial + [("part", CHANNEL)] if last else [("part", CHANNEL), *high_spatial])
+    high = batch + ([*high_spatial, ("part", CHANNEL)] if last else [("part", CHANNEL), *high_spatial])
 
     source, target = (high, low) if inverse else (low, high)
     source_runs = _runs(source, target)
@@ -109,7 +111,10 @@ def _plan(rank: int, scale: tuple[int, ...], order: str, data_format: str, inver
         merged[axis] = Extent(axis, divided_by=scale[i]) if inverse else Extent(axis, times=scale[i])
     merged[channel] = Extent(channel, times=blocks) if inverse else Extent(channel, divided_by=blocks)
     if inverse:
-        multiples = tuple((axis, r, f"extent of spatial axis {i}", f"its factor in scale={scale}") for i, (axis, r) in enumerate(zip(spatial, scale, strict=True)))
+        multiples = tuple(
+            (axis, r, f"extent of spatial axis {i}", f"its factor in scale={scale}")
+            for i, (axis, r) in enumerate(zip(spatial, scale, strict=True))
+        )
     else:
         multiples = ((channel, blocks, "channels", f"the product of scale={scale}"),)
     return Rearrangement(
@@ -125,11 +130,10 @@ _cached_plan = lru_cache(maxsize=1024)(_plan)
 
 def _runs(source: list[tuple[str, int]], target: list[tuple[str, int]]) -> list[tuple[tuple[str, int], ...]]:
     """Return the axes of ``source`` with neighbouring parts of the channel axis joined where they are neighbours in ``target`` too."""
-    runs = [(source[0],)] if source else []
-    for name in source[1:]:
-        previous = runs[-1][-1]
-        joined = name[0] == previous[0] == "part" and target.index(name) == target.index(previous) + 1
-        if joined:
+    runs: list[tuple[tuple[str, int], ...]] = []
+    for name in source:
+        previous = runs[-1][-1] if runs else ("", 0)
+        if name[0] == previous[0] == "part" and target.index(name) == target.index(previous) + 1:
             runs[-1] = (*runs[-1], name)
         else:
             runs.append((name,))
@@ -152,7 +156,7 @@ def phase_shift(x: ArrayLike, scale: check.Scale, *, order: Order, data_format: 
 
     Parameters
     ----------
-    x : array_like, shape (\\*batch, \\*spatial, C * prod(scale))
+    x : array_like, shape (*batch, *spatial, C * prod(scale))
         Any dtype, any number of batch axes. ``(*batch, C * prod(scale), *spatial)`` for ``channels_first``.
     scale : int or tuple of int
         One factor per spatial axis; an int is the pair.
@@ -161,18 +165,19 @@ def phase_shift(x: ArrayLike, scale: check.Scale, *, order: Order, data_format: 
 
     Returns
     -------
-    ndarray, shape (\\*batch, \\*(spatial * scale), C)
+    ndarray, shape (*batch, *(spatial * scale), C)
         A copy, bit for bit, in the dtype of ``x``.
 
     Raises
     ------
     ValueError, TypeError
-        If the channels are not a multiple of the product of the scale, a factor is below 1 or no integer, the tensor has too few axes, or the order
-        or the format is unknown.
+        If the channels are not a multiple of the product of the scale, a factor is below 1 or no integer, the tensor has too few axes, or
+        the order or the format is unknown.
 
     References
     ----------
-    Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", §3.2, Eq. 4.
+    Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", §3.2,
+    Eq. 4.
 
     Examples
     --------
@@ -189,14 +194,14 @@ def inverse_phase_shift(x: ArrayLike, scale: check.Scale, *, order: Order, data_
 
     Parameters
     ----------
-    x : array_like, shape (\\*batch, \\*spatial, C)
+    x : array_like, shape (*batch, *spatial, C)
         Every spatial extent a multiple of its factor. ``(*batch, C, *spatial)`` for ``channels_first``.
     scale, order, data_format
         As in `phase_shift`.
 
     Returns
     -------
-    ndarray, shape (\\*batch, \\*(spatial / scale), C * prod(scale))
+    ndarray, shape (*batch, *(spatial / scale), C * prod(scale))
 
     Raises
     ------

@@ -33,13 +33,13 @@ class Stage:
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
-        """(\\*k, Ci, C * prod(scale)); of a separable stage the pointwise kernel, (1, ..., 1, Ci, C * prod(scale))."""
+        """(*k, Ci, C * prod(scale)); of a separable stage the pointwise kernel, (1, ..., 1, Ci, C * prod(scale))."""
         taps = (1,) * len(self.kernel_size) if self.separable else self.kernel_size
         return (*taps, self.in_channels, self.channels)
 
     @property
     def depthwise_shape(self) -> tuple[int, ...] | None:
-        """(\\*k, Ci, 1), or None where the stage is not separable."""
+        """(*k, Ci, 1), or None where the stage is not separable."""
         return (*self.kernel_size, self.in_channels, 1) if self.separable else None
 
     @property
@@ -140,8 +140,8 @@ def plan_stages(
     ndim : int
         Number of spatial axes.
     factors : sequence of int or of tuples, optional
-        The scales of the stages. Without them every factorization is considered, the direct one included; a scale that is equal on all axes is factored
-        into stages that are equal on all axes.
+        The scales of the stages. Without them every factorization is considered, the direct one included; a scale that is equal on all axes
+        is factored into stages that are equal on all axes.
     width : int, optional
         Channels between the stages; ``out_channels`` if None.
     bias, separable : bool
@@ -179,7 +179,9 @@ def plan_stages(
 
     def plan(steps: Factors) -> StagePlan:
         channels = [in_channels, *[between] * (len(steps) - 1), out_channels]
-        return StagePlan(tuple(Stage(step, channels[i], channels[i + 1], taps, bool(bias), bool(separable)) for i, step in enumerate(steps)))
+        return StagePlan(
+            tuple(Stage(step, channels[i], channels[i + 1], taps, bool(bias), bool(separable)) for i, step in enumerate(steps))
+        )
 
     if factors is not None:
         return plan(_given(factors, total, ndim))  # ST-005

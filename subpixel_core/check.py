@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Scale = int | Sequence[int]
 Padding = str | Sequence[Sequence[int]]
+Word = TypeVar("Word", bound=str)
 
 
 def integer(name: str, value: Any, *, minimum: int, plural: str = "an integer") -> int:
@@ -44,10 +45,10 @@ def per_axis(name: str, value: Any, ndim: int | None = None, *, minimum: int = 1
     return (integer(name, value, minimum=minimum, plural=what),) * (2 if ndim is None else ndim)
 
 
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     """Return ``value`` if it is one of the allowed words; nothing unknown ever falls through to another."""
     if isinstance(value, str) and value in allowed:
-        return value
+        return allowed[allowed.index(value)]
     words = ", ".join(repr(word) for word in allowed)
     raise ValueError(f"{name} must be one of {words}; got {value!r}")
 
@@ -55,7 +56,9 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 def rank(shape_rank: int, ndim: int, scale: tuple[int, ...]) -> None:
     """Refuse a tensor without room for ``ndim`` spatial axes and the channel axis."""
     if shape_rank < ndim + 1:
-        raise ValueError(f"x must have {ndim} spatial axes for scale={scale} and a channel axis, at least {ndim + 1} axes; got {shape_rank}")
+        raise ValueError(
+            f"x must have {ndim} spatial axes for scale={scale} and a channel axis, at least {ndim + 1} axes; got {shape_rank}"
+        )
 
 
 def multiple(what: str, value: Any, divisor: int, reason: str) -> None:
@@ -64,10 +67,21 @@ def multiple(what: str, value: Any, divisor: int, reason: str) -> None:
         raise ValueError(f"{what} must be a multiple of {divisor}, {reason}; got {value}")
 
 
+def one_batch_axis(shape_rank: int, ndim: int) -> None:
+    """Refuse a tensor that has not exactly one batch axis, ``ndim`` spatial axes and a channel axis."""
+    if shape_rank != ndim + 2:
+        raise ValueError(f"x must have {ndim + 2} axes: one batch axis, {ndim} spatial and the channels; got {shape_rank}")
+
+
+def pooled_axes(scale: tuple[int, ...]) -> None:
+    """Refuse more spatial axes than the frameworks can pool over."""
+    if len(scale) > 3:
+        raise ValueError(f"scale must have at most 3 factors for a blur in this framework; got {scale}")
+
+
 def layer_input(shape: Sequence[Any], ndim: int, channels: int, data_format: str = "channels_last") -> None:
     """Refuse the input of a layer that has not exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels."""
-    if len(shape) != ndim + 2:
-        raise ValueError(f"x must have {ndim + 2} axes: one batch axis, {ndim} spatial and the channels; got {len(shape)}")
+    one_batch_axis(len(shape), ndim)
     received = shape[-1] if data_format == "channels_last" else shape[1]
     if isinstance(received, int) and received != channels:
         raise ValueError(f"x must have {channels} channels; got {received}")

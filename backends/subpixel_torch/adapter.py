@@ -1,4 +1,4 @@
-"""This backend as the conformance suite judges it."""
+"""The backend as the conformance suite judges it."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -98,18 +98,20 @@ class TorchAdapter:
 
     def layer(self, config: Any, device: str, parameters: list[dict[str, np.ndarray]] | None = None) -> "_JudgedLayer":
         plain, chained = _layers[config.ndim]
-        options = {
-            name: getattr(config, name) for name in ("padding", "bias", "order", "separable", "blur")
-        } | {"device": device, "dtype": getattr(torch, config.dtype)}
+        options = {name: getattr(config, name) for name in ("padding", "bias", "order", "separable", "blur")} | {
+            "device": device,
+            "dtype": getattr(torch, config.dtype),
+        }
         shape = (config.in_channels, config.out_channels, config.kernel_size, config.scale)
         module: nn.Module
+        stages: list[nn.Module]
         if config.factors is None:
             module = plain(*shape, **options)
             stages = [module]
         else:
             activation = {None: None, "relu": F.relu}[config.activation]
             module = chained(*shape, factors=config.factors, width=config.width, activation=activation, **options)
-            stages = list(module.stages)
+            stages = [*module.stages]
         if parameters is not None:
             with torch.no_grad():
                 for stage, arrays in zip(stages, parameters, strict=True):
@@ -123,12 +125,12 @@ _names = {"kernel": "weight", "bias": "bias", "depthwise": "depthwise"}
 
 
 def _to_canonical(weight: Tensor) -> Tensor:
-    """(Co, Ci, \\*k) -> (\\*k, Ci, Co)."""
+    """(Co, Ci, *k) -> (*k, Ci, Co)."""
     return weight.movedim((1, 0), (-2, -1))
 
 
 def _from_canonical(kernel: Tensor) -> Tensor:
-    """(\\*k, Ci, Co) -> (Co, Ci, \\*k)."""
+    """(*k, Ci, Co) -> (Co, Ci, *k)."""
     return kernel.movedim((-1, -2), (0, 1))
 
 
@@ -142,9 +144,9 @@ class _JudgedLayer:
         return self.module(x.movedim(-1, 1)).movedim(1, -1)
 
     def parameters(self) -> list[dict[str, np.ndarray]]:
-        return [self._canonical({name: parameter for name, parameter in stage.named_parameters()}) for stage in self.stages]
+        return [self._canonical(dict(stage.named_parameters())) for stage in self.stages]
 
-    def gradients(self, x: Tensor, cotangent: Tensor) -> tuple[Tensor, list[dict[str, np.ndarray]]]:
+    def gradients(self, x: Tensor, cotangent: Tensor) -> tuple[Any, list[dict[str, np.ndarray]]]:
         x = x.detach().requires_grad_()
         self.module.zero_grad()
         self(x).backward(cotangent)

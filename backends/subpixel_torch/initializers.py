@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from subpixel_core import Order, base_shape
-from subpixel_core.check import Scale, in_place, per_axis
 from torch import Tensor, nn
 
+from subpixel_core import Order, base_shape
+from subpixel_core.check import Scale, in_place, per_axis
 from subpixel_torch.ops import inverse_phase_shift
 
 
@@ -18,14 +18,14 @@ def icnr_(weight: Tensor, scale: Scale, *, order: Order = "CRD", initializer: Ca
 
     Parameters
     ----------
-    weight : Tensor, shape (C * prod(scale), Ci, \\*k)
+    weight : Tensor, shape (C * prod(scale), Ci, *k)
         A parameter that can be written. Under weight normalization, initialize first and normalize afterwards.
     scale : int or tuple of int
         One factor per spatial axis of the weight; an int is that factor on every axis.
     order : {"CRD", "DCR", "DRC", "RCD"}
         The order of the phase shift that follows.
     initializer : callable
-        Fills a tensor of the base shape (C, Ci, \\*k) in place, so that it sees the fans of that shape.
+        Fills a tensor of the base shape (C, Ci, *k) in place, so that it sees the fans of that shape.
 
     Returns
     -------

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import sqrt
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
-from subpixel_core import ORDERS, Order, fans, padding_widths, plan_stages
-from subpixel_core.check import Padding, Scale, layer_input, one_of, per_axis
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subpixel_core import ORDERS, Order, fans, padding_widths, plan_stages
+from subpixel_core.check import Padding, Scale, layer_input, one_of, per_axis
 from subpixel_torch.initializers import icnr_, replicate
 from subpixel_torch.ops import box_blur, phase_shift
 
@@ -70,11 +70,11 @@ class _SubpixelConv(nn.Module):
 
     Attributes
     ----------
-    weight : Parameter, shape (out_channels * prod(scale), in_channels, \\*kernel_size)
+    weight : Parameter, shape (out_channels * prod(scale), in_channels, *kernel_size)
         Starts as ICNR, so that the fresh layer upsamples by nearest neighbour. With 1 tap per axis if separable.
     bias : Parameter, shape (out_channels * prod(scale),)
         Replicated like the weight.
-    depthwise : Parameter, shape (in_channels, 1, \\*kernel_size), only if separable
+    depthwise : Parameter, shape (in_channels, 1, *kernel_size), only if separable
 
     Raises
     ------
@@ -113,7 +113,7 @@ class _SubpixelConv(nn.Module):
         if separable:
             self.depthwise = parameter(in_channels, 1, *self.stage.kernel_size)
         self.weight = parameter(channels, in_channels, *taps)
-        self.register_parameter("bias", parameter(channels) if bias else None)
+        self.bias = parameter(channels) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -248,7 +248,7 @@ class _ChainedSubpixelConv(nn.Module):
     def reset_parameters(self) -> None:
         """Draw new parameters for every stage."""
         for stage in self.stages:
-            stage.reset_parameters()
+            cast(_SubpixelConv, stage).reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         for i, stage in enumerate(self.stages):

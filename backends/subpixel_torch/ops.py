@@ -1,10 +1,13 @@
 """Phase shift, its inverse and the blur: the core's plans on torch tensors."""
 
+from typing import Any
+
 import torch
-from subpixel_core import DataFormat, Order, rearrangement
-from subpixel_core.check import Scale, per_axis
 from torch import Tensor
 from torch.nn import functional as F
+
+from subpixel_core import DataFormat, Order, rearrangement
+from subpixel_core.check import Scale, one_batch_axis, per_axis, pooled_axes
 
 
 def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: DataFormat = "channels_first") -> Tensor:
@@ -12,7 +15,7 @@ def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: D
 
     Parameters
     ----------
-    x : Tensor, shape (\\*batch, C * prod(scale), \\*spatial)
+    x : Tensor, shape (*batch, C * prod(scale), *spatial)
         Any dtype, any number of batch axes. ``(*batch, *spatial, C * prod(scale))`` for ``channels_last``.
     scale : int or tuple of int
         One factor per spatial axis; an int is the pair.
@@ -22,7 +25,7 @@ def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: D
 
     Returns
     -------
-    Tensor, shape (\\*batch, C, \\*(spatial * scale))
+    Tensor, shape (*batch, C, *(spatial * scale))
 
     Raises
     ------
@@ -43,14 +46,14 @@ def inverse_phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_f
 
     Parameters
     ----------
-    x : Tensor, shape (\\*batch, C, \\*spatial)
+    x : Tensor, shape (*batch, C, *spatial)
         Every spatial extent a multiple of its factor.
     scale, order, data_format
         As in `phase_shift`.
 
     Returns
     -------
-    Tensor, shape (\\*batch, C * prod(scale), \\*(spatial / scale))
+    Tensor, shape (*batch, C * prod(scale), *(spatial / scale))
 
     Examples
     --------
@@ -71,7 +74,7 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor, shape (N, C, \\*spatial)
+    x : Tensor, shape (N, C, *spatial)
     scale : int or tuple of int
         One factor per spatial axis; an int is the pair.
 
@@ -80,7 +83,10 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
     Tensor, shape of ``x``
     """
     factors = per_axis("scale", scale)
+    pooled_axes(factors)
+    one_batch_axis(x.ndim, len(factors))
     pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[len(factors)]
     pooled = pool(x, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
     # torch pads both ends alike; for an even factor that is one position too many, at the start.
-    return pooled[(..., *(slice(1 - r % 2, None) for r in factors))]
+    first: tuple[Any, ...] = (..., *(slice(1 - r % 2, None) for r in factors))
+    return pooled[first]

@@ -12,10 +12,10 @@ from subpixel_core._phase_shift import phase_shift
 
 
 def _accumulator(*arrays: NDArray[Any]) -> tuple[DTypeLike, DTypeLike]:
-    """Return the dtypes to sum in and to return: at least float32 and the dtype of the operands, or int64 for both."""
+    """Return the dtypes to sum in and to return: at least float32 and that of the operands, or 64-bit integers for both."""
     out = np.result_type(*arrays)
     if out.kind in "biu":
-        return (np.result_type(out, np.int64),) * 2
+        return (np.uint64,) * 2 if out == np.uint64 else (np.int64,) * 2
     return np.promote_types(out, np.float32), out
 
 
@@ -174,7 +174,7 @@ def conv_transpose(
     full = [(h - 1) * s + k + a for h, s, k, a in zip(x.shape[1:-1], strides, taps, added, strict=True)]
     extents = [f - 2 * p for f, p in zip(full, cropped, strict=True)]
     if min(extents) < 0 or min(full) < 0:
-        raise ValueError(f"padding must leave an output of the extents {tuple(full)} before cropping; got {cropped}")
+        raise ValueError(f"padding must not crop more than the extents {tuple(full)} from both ends; got {cropped}")
     sum_dtype, dtype = _accumulator(x, kernel, *([] if bias is None else [bias]))
     y = np.zeros((len(x), *full, kernel.shape[-1]), sum_dtype)
     for tap in np.ndindex(*taps):

@@ -199,12 +199,13 @@ def icnr_residual(kernel: ArrayLike, scale: check.Scale, *, order: Order, bias: 
         if np.shape(bias) != weights.shape[-1:]:
             raise ValueError(f"bias must have the shape {weights.shape[-1:]}, one value per output channel; got {np.shape(bias)}")
         arrays.append(np.asarray(bias))
+    channels = weights.shape[-1] // blocks
+    split, offset_axis = ((blocks, channels), -2) if channels_fastest else ((channels, blocks), -1)
     residual = 0.0
     for array in arrays:
-        split = (blocks, -1) if channels_fastest else (-1, blocks)
-        offsets = np.moveaxis(
-            array.reshape(*array.shape[:-1], *split) if array.size else array[..., None], -2 if channels_fastest else -1, 0
-        )
-        difference = np.where(offsets == offsets[:1], 0, np.abs(offsets.astype(np.result_type(array, np.float64)) - offsets[:1]))
+        offsets = np.moveaxis(array.reshape(*array.shape[:-1], *split), offset_axis, 0)
+        with np.errstate(invalid="ignore"):  # inf - inf, where both are equal
+            difference = np.abs(offsets.astype(np.result_type(array, np.float64)) - offsets[:1])
+        difference = np.where(offsets == offsets[:1], 0, np.maximum(difference, np.nextafter(0, 1)))  # unequal is never 0
         residual = float(np.maximum(residual, difference.max(initial=0)))
     return residual

@@ -176,25 +176,23 @@ def plan_stages(
     between = out_channels if width is None else check.integer("width", width, minimum=1)
     check.one_of("objective", objective, ("parameters", "macs"))
     budget = None if max_parameters is None else check.integer("max_parameters", max_parameters, minimum=0)
+    has_bias, is_separable = check.flag("bias", bias), check.flag("separable", separable)
 
     def plan(steps: Factors) -> StagePlan:
         channels = [in_channels, *[between] * (len(steps) - 1), out_channels]
-        return StagePlan(
-            tuple(Stage(step, channels[i], channels[i + 1], taps, bool(bias), bool(separable)) for i, step in enumerate(steps))
-        )
+        return StagePlan(tuple(Stage(step, channels[i], channels[i + 1], taps, has_bias, is_separable) for i, step in enumerate(steps)))
 
-    if factors is not None:
-        return plan(_given(factors, total, ndim))  # ST-005
+    choices = list(factorizations(total)) if factors is None else [_given(factors, total, ndim)]  # ST-005
+    candidates = [steps for steps in choices if budget is None or plan(steps).parameters <= budget]
+    if not candidates:
+        least = min(plan(steps).parameters for steps in choices)
+        raise ValueError(f"max_parameters must be {least} or more to reach scale={total}; got {budget}")
 
     def cost(steps: Factors) -> tuple[int, int, int, Factors]:
         stages = plan(steps)
         quantities = stages.parameters, stages.macs((1,) * ndim)
         return (*(quantities if objective == "parameters" else quantities[::-1]), len(steps), steps)  # ST-006, ST-007
 
-    candidates = [steps for steps in factorizations(total) if budget is None or plan(steps).parameters <= budget]
-    if not candidates:
-        least = min(plan(steps).parameters for steps in factorizations(total))
-        raise ValueError(f"max_parameters must be {least} or more to reach scale={total}; got {budget}")
     return plan(min(candidates, key=cost))
 
 

@@ -53,6 +53,13 @@ def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     raise ValueError(f"{name} must be one of {words}; got {value!r}")
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False, refusing what is merely true or false in a condition."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
 def rank(shape_rank: int, ndim: int, scale: tuple[int, ...]) -> None:
     """Refuse a tensor without room for ``ndim`` spatial axes and the channel axis."""
     if shape_rank < ndim + 1:
@@ -63,7 +70,7 @@ def rank(shape_rank: int, ndim: int, scale: tuple[int, ...]) -> None:
 
 def multiple(what: str, value: Any, divisor: int, reason: str) -> None:
     """Refuse a known extent that ``divisor`` does not divide; a symbolic one is left to the framework at run time."""
-    if isinstance(value, int) and value % divisor:
+    if isinstance(value, (int, np.integer)) and value % divisor:
         raise ValueError(f"{what} must be a multiple of {divisor}, {reason}; got {value}")
 
 

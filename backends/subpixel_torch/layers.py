@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subpixel_core import ORDERS, Order, fans, padding_widths, plan_stages
-from subpixel_core.check import Padding, Scale, layer_input, one_of, per_axis
+from subpixel_core.check import Padding, Scale, flag, layer_input, one_of, per_axis
 from subpixel_torch.initializers import icnr_, replicate
 from subpixel_torch.ops import box_blur, phase_shift
 
@@ -103,7 +103,7 @@ class _SubpixelConv(nn.Module):
         (self.stage,) = plan_stages(
             scale, in_channels, out_channels, kernel_size=kernel_size, ndim=self.ndim, factors=(scale,), bias=bias, separable=separable
         ).stages
-        self.padding, self.order, self.blur = padding, one_of("order", order, ORDERS), blur
+        self.padding, self.order, self.blur = padding, one_of("order", order, ORDERS), flag("blur", blur)
         self.widths = padding_widths(padding, self.stage.kernel_size)
 
         def parameter(*shape: int) -> nn.Parameter:

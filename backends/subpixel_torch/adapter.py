@@ -90,7 +90,7 @@ class TorchAdapter:
             drawn = torch.from_numpy(base((*tensor.shape[2:], *tensor.shape[1::-1])))
             return tensor.copy_(_from_canonical(drawn))
 
-        weight = torch.empty(shape[-1], shape[-2], *shape[:-2], dtype=torch.float64)
+        weight = torch.empty(shape[-1], shape[-2], *shape[:-2])
         return _to_canonical(backend.icnr_(weight, scale, order=order, initializer=initializer)).numpy()
 
     def box_blur(self, x: Tensor, scale: Any) -> Tensor:
@@ -116,22 +116,26 @@ class TorchAdapter:
             with torch.no_grad():
                 for stage, arrays in zip(stages, parameters, strict=True):
                     for name, array in arrays.items():
-                        tensor = self.to_native(array, device)
-                        getattr(stage, _names[name]).copy_(tensor if name == "bias" else _from_canonical(tensor))
+                        getattr(stage, _names[name]).copy_(_from_canonical(self.to_native(array, device), _names[name]))
         return _JudgedLayer(self, module, stages)
 
 
 _names = {"kernel": "weight", "bias": "bias", "depthwise": "depthwise"}
 
 
-def _to_canonical(weight: Tensor) -> Tensor:
-    """(Co, Ci, *k) -> (*k, Ci, Co)."""
-    return weight.movedim((1, 0), (-2, -1))
+_canonical_axes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "weight": ((1, 0), (-2, -1)),  # (Co, Ci, *k) -> (*k, Ci, Co)
+    "depthwise": ((0, 1), (-2, -1)),  # (Ci, 1, *k) -> (*k, Ci, 1)
+    "bias": ((), ()),
+}
 
 
-def _from_canonical(kernel: Tensor) -> Tensor:
-    """(*k, Ci, Co) -> (Co, Ci, *k)."""
-    return kernel.movedim((-1, -2), (0, 1))
+def _to_canonical(parameter: Tensor, name: str = "weight") -> Tensor:
+    return parameter.movedim(*_canonical_axes[name])
+
+
+def _from_canonical(array: Tensor, name: str = "weight") -> Tensor:
+    return array.movedim(*reversed(_canonical_axes[name]))
 
 
 class _JudgedLayer:
@@ -154,7 +158,7 @@ class _JudgedLayer:
 
     def _canonical(self, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
         own = {torch_name: name for name, torch_name in _names.items()}
-        return {own[name]: self.adapter.to_numpy(tensor if name == "bias" else _to_canonical(tensor)) for name, tensor in tensors.items()}
+        return {own[name]: self.adapter.to_numpy(_to_canonical(tensor, name)) for name, tensor in tensors.items()}
 
 
 adapter = TorchAdapter()

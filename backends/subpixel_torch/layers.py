@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subpixel_core import ORDERS, Order, fans, padding_widths, plan_stages
-from subpixel_core.check import Padding, Scale, flag, layer_input, one_of, per_axis
+from subpixel_core.check import Padding, Scale, flag, kernel_fits, layer_input, one_of, per_axis
 from subpixel_torch.initializers import icnr_, replicate
 from subpixel_torch.ops import box_blur, phase_shift
 
@@ -129,6 +129,7 @@ class _SubpixelConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         layer_input(x.shape, self.ndim, self.stage.in_channels, "channels_first")
+        kernel_fits(x.shape[2:], self.stage.kernel_size, self.widths)
         if self.stage.separable:
             x = self._convolve(x, self.depthwise, None, groups=self.stage.in_channels)  # (N, Ci, *spatial')
             x = _convolutions[self.ndim](x, self.weight, self.bias)  # (N, C * prod(scale), *spatial')

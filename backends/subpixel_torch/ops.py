@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subpixel_core import DataFormat, Order, rearrangement
-from subpixel_core.check import Scale, one_batch_axis, per_axis, pooled_axes
+from subpixel_core.check import Scale, per_axis, pooled_axes, rank
 
 
 def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: DataFormat = "channels_first") -> Tensor:
@@ -74,7 +74,8 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor, shape (N, C, *spatial)
+    x : Tensor, shape (*batch, C, *spatial)
+        Floating point.
     scale : int or tuple of int
         One factor per spatial axis; an int is the pair.
 
@@ -83,10 +84,11 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
     Tensor, shape of ``x``
     """
     factors = per_axis("scale", scale)
+    rank(x.ndim, len(factors), factors)
     pooled_axes(factors)
-    one_batch_axis(x.ndim, len(factors))
     pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[len(factors)]
-    pooled = pool(x, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
+    batched = x if x.ndim == len(factors) + 2 else x.reshape(-1, 1, *x.shape[-len(factors) :])
+    pooled = pool(batched, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
     # torch pads both ends alike; for an even factor that is one position too many, at the start.
     first: tuple[Any, ...] = (..., *(slice(1 - r % 2, None) for r in factors))
-    return pooled[first]
+    return pooled[first].reshape(x.shape)

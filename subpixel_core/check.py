@@ -60,8 +60,10 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def rank(shape_rank: int, ndim: int, scale: tuple[int, ...]) -> None:
-    """Refuse a tensor without room for ``ndim`` spatial axes and the channel axis."""
+def rank(shape_rank: int | None, ndim: int, scale: tuple[int, ...]) -> None:
+    """Refuse a tensor without room for ``ndim`` spatial axes and the channel axis, and one whose number of axes is not known."""
+    if shape_rank is None:
+        raise ValueError("x must have a known number of axes; got a tensor of unknown rank")
     if shape_rank < ndim + 1:
         raise ValueError(
             f"x must have {ndim} spatial axes for scale={scale} and a channel axis, at least {ndim + 1} axes; got {shape_rank}"
@@ -86,11 +88,11 @@ def pooled_axes(scale: tuple[int, ...]) -> None:
         raise ValueError(f"scale must have at most 3 factors for a blur in this framework; got {scale}")
 
 
-def layer_input(shape: Sequence[Any], ndim: int, channels: int, data_format: str = "channels_last") -> None:
-    """Refuse the input of a layer that has not exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels."""
+def layer_input(shape: Sequence[Any], ndim: int, channels: int | None, data_format: str = "channels_last") -> None:
+    """Refuse the input of a layer that has not exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels; None takes any number."""
     one_batch_axis(len(shape), ndim)
     received = shape[-1] if data_format == "channels_last" else shape[1]
-    if isinstance(received, int) and received != channels:
+    if isinstance(received, int) and channels is not None and received != channels:
         raise ValueError(f"x must have {channels} channels; got {received}")
 
 
@@ -111,6 +113,13 @@ def padding_widths(padding: Padding, kernel_size: Sequence[int]) -> tuple[tuple[
         raise ValueError(f"{rule}; got {padding!r}")
     before_after = [per_axis("padding", pair, 2, minimum=0) for pair in padding]
     return tuple((before, after) for before, after in before_after)
+
+
+def kernel_fits(extents: Sequence[Any], kernel_size: Sequence[int], widths: Sequence[tuple[int, int]]) -> None:
+    """Refuse a kernel that is larger than the padded input, where the extents are known."""
+    padded = tuple(extent + before + after for extent, (before, after) in zip(extents, widths, strict=True))
+    if any(isinstance(extent, int) and extent < k - 1 for extent, k in zip(padded, kernel_size, strict=True)):
+        raise ValueError(f"kernel must not be larger than the padded input {padded}; got {tuple(kernel_size)}")
 
 
 def keras_backend(name: str) -> None:

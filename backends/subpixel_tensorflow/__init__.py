@@ -1,0 +1,32 @@
+"""Sub-pixel convolution for TensorFlow and Keras 3: the specification's plans, carried out on tensors."""
+
+import keras
+
+from subpixel_core.check import keras_backend
+from subpixel_tensorflow.initializers import ICNR
+from subpixel_tensorflow.layers import (
+    ChainedSubpixelConv1D,
+    ChainedSubpixelConv2D,
+    ChainedSubpixelConv3D,
+    PhaseShift,
+    SubpixelConv1D,
+    SubpixelConv2D,
+    SubpixelConv3D,
+)
+from subpixel_tensorflow.ops import box_blur, inverse_phase_shift, phase_shift
+
+keras_backend(keras.config.backend())
+
+__all__ = [
+    "ICNR",
+    "ChainedSubpixelConv1D",
+    "ChainedSubpixelConv2D",
+    "ChainedSubpixelConv3D",
+    "PhaseShift",
+    "SubpixelConv1D",
+    "SubpixelConv2D",
+    "SubpixelConv3D",
+    "box_blur",
+    "inverse_phase_shift",
+    "phase_shift",
+]

@@ -1,0 +1,132 @@
+"""The backend as the conformance suite judges it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import subpixel_tensorflow as backend
+
+_layers = {
+    1: (backend.SubpixelConv1D, backend.ChainedSubpixelConv1D),
+    2: (backend.SubpixelConv2D, backend.ChainedSubpixelConv2D),
+    3: (backend.SubpixelConv3D, backend.ChainedSubpixelConv3D),
+}
+_placements = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
+
+
+class TensorFlowAdapter:
+    """`subpixel_tensorflow` on NumPy arrays."""
+
+    name = "subpixel_tensorflow"
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    claims: Mapping[str, Any] = {
+        "operations": ("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+        "orders": ("DCR", "CRD", "DRC", "RCD"),
+        "data_formats": ("channels_last", "channels_first"),
+        "ndims": (1, 2, 3, 4),
+        "batch_ndims": (0, 1, 2, 3),
+        "dtypes": (
+            *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+            *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        ),
+        "modes": ("eager", "function", "function-dynamic", "function-xla"),
+        "devices": ("cpu", "cuda"),
+        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
+    }
+
+    def devices(self) -> Mapping[str, str | None]:
+        return {"cpu": None, "cuda": None if tf.config.list_physical_devices("GPU") else "TensorFlow finds no GPU"}
+
+    def modes(self, device: str) -> Mapping[str, str | None]:
+        return dict.fromkeys(self.claims["modes"])
+
+    def to_native(self, array: np.ndarray, device: str) -> tf.Tensor:
+        with tf.device(_placements[device]):
+            return tf.identity(tf.constant(array))
+
+    def to_numpy(self, value: tf.Tensor) -> np.ndarray:
+        return np.asarray(value)
+
+    def device_of(self, value: tf.Tensor) -> str:
+        return "cuda" if "GPU" in value.device else "cpu"
+
+    def compile(self, function: Callable[..., tf.Tensor], mode: str) -> Callable[..., tf.Tensor]:
+        if mode == "eager":
+            return function
+        compiled = tf.function(function, jit_compile=mode == "function-xla")
+        if mode != "function-dynamic":
+            return compiled
+
+        def dynamic(*tensors: tf.Tensor) -> tf.Tensor:
+            nothing_known = [tf.TensorSpec([None] * tensor.shape.rank, tensor.dtype) for tensor in tensors]  # not the channels either
+            return compiled.get_concrete_function(*nothing_known)(*tensors)
+
+        return dynamic
+
+    def phase_shift(self, x: tf.Tensor, scale: Any, *, order: Any, data_format: Any) -> tf.Tensor:
+        return backend.phase_shift(x, scale, order=order, data_format=data_format)
+
+    def inverse_phase_shift(self, x: tf.Tensor, scale: Any, *, order: Any, data_format: Any) -> tf.Tensor:
+        return backend.inverse_phase_shift(x, scale, order=order, data_format=data_format)
+
+    def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
+        call = f"subpixel_tensorflow.{operation}(x, {scale}, order={order!r}, data_format={data_format!r})"
+        return f"import subpixel_tensorflow\ny = {call}.numpy()"
+
+    def vjp(self, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, cotangent: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.gradient(y, x, output_gradients=cotangent)
+
+    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+        def initializer(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
+            return tf.constant(base(shape))
+
+        return backend.ICNR(initializer, scale, order)(shape).numpy()
+
+    def box_blur(self, x: tf.Tensor, scale: Any) -> tf.Tensor:
+        return backend.box_blur(x, scale)
+
+    def layer(self, config: Any, device: str, parameters: list[dict[str, np.ndarray]] | None = None) -> "_JudgedLayer":
+        plain, chained = _layers[config.ndim]
+        options = {name: getattr(config, name) for name in ("padding", "order", "separable", "blur", "dtype")} | {"use_bias": config.bias}
+        shape = (config.out_channels, config.kernel_size, config.scale)
+        with tf.device(_placements[device]):
+            if config.factors is None:
+                layer = plain(*shape, **options)
+            else:
+                layer = chained(*shape, factors=config.factors, width=config.width, activation=config.activation, **options)
+            layer.build((None,) * (config.ndim + 1) + (config.in_channels,))
+            stages = [layer] if config.factors is None else [*layer.stages]
+            for stage, arrays in zip(stages, parameters or [{} for _ in stages], strict=True):
+                for name, array in arrays.items():
+                    getattr(stage, name).assign(array)
+        return _JudgedLayer(layer, stages)
+
+
+class _JudgedLayer:
+    """A layer and the parameters of its stages, whose layout is the canonical one."""
+
+    def __init__(self, layer: Any, stages: list[Any]) -> None:
+        self.layer, self.stages = layer, stages
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self.layer(x)
+
+    def parameters(self) -> list[dict[str, np.ndarray]]:
+        return [{variable.name: variable.numpy() for variable in stage.trainable_variables} for stage in self.stages]
+
+    def gradients(self, x: tf.Tensor, cotangent: tf.Tensor) -> tuple[tf.Tensor, list[dict[str, np.ndarray]]]:
+        variables = [{variable.name: variable.value for variable in stage.trainable_variables} for stage in self.stages]
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = self(x)
+        d_x, d_variables = tape.gradient(y, (x, variables), output_gradients=cotangent)
+        return d_x, [{name: gradient.numpy() for name, gradient in stage.items()} for stage in d_variables]
+
+
+adapter = TensorFlowAdapter()

@@ -1,0 +1,113 @@
+"""Phase shift, its inverse and the blur: the core's plans on TensorFlow tensors."""
+
+from math import prod
+from typing import Any
+
+import tensorflow as tf
+
+from subpixel_core import DataFormat, Order, rearrangement
+from subpixel_core.check import Scale, per_axis, rank
+
+
+def phase_shift(x: tf.Tensor, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last") -> tf.Tensor:
+    """Rearrange channels into blocks of pixels. By default this is `tf.nn.depth_to_space`, in any number of dimensions.
+
+    Parameters
+    ----------
+    x : Tensor, shape (*batch, *spatial, C * prod(scale))
+        Any dtype, any number of batch axes, any extents unknown. ``(*batch, C * prod(scale), *spatial)`` for ``channels_first``.
+    scale : int or tuple of int
+        One factor per spatial axis; an int is the pair.
+    order : {"DCR", "CRD", "DRC", "RCD"}
+    data_format : {"channels_last", "channels_first"}
+        Which axis holds the channels.
+
+    Returns
+    -------
+    Tensor, shape (*batch, *(spatial * scale), C)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `subpixel_core.phase_shift`, with the same text. What does not divide an unknown extent is TensorFlow's own error at run time.
+
+    Examples
+    --------
+    >>> phase_shift(tf.reshape(tf.range(8), (1, 1, 8)), 2)[..., 0].numpy()
+    array([[0, 2],
+           [4, 6]], dtype=int32)
+    """
+    return _carry_out(x, scale, order, data_format, inverse=False)
+
+
+def inverse_phase_shift(x: tf.Tensor, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last") -> tf.Tensor:
+    """Rearrange blocks of pixels into channels: the inverse of `phase_shift`, by default `tf.nn.space_to_depth`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (*batch, *spatial, C)
+        Every spatial extent a multiple of its factor.
+    scale, order, data_format
+        As in `phase_shift`.
+
+    Returns
+    -------
+    Tensor, shape (*batch, *(spatial / scale), C * prod(scale))
+
+    Examples
+    --------
+    >>> inverse_phase_shift(tf.reshape(tf.range(4), (2, 2, 1)), 2).numpy()
+    array([[[0, 1, 2, 3]]], dtype=int32)
+    """
+    return _carry_out(x, scale, order, data_format, inverse=True)
+
+
+@tf.autograph.experimental.do_not_convert  # the core's control flow is over Python integers
+def _carry_out(x: tf.Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> tf.Tensor:
+    x = tf.convert_to_tensor(x)
+    plan = rearrangement(x.shape.rank, scale, order=order, data_format=data_format, inverse=inverse)
+    shape = extents(x)
+    return tf.reshape(tf.transpose(tf.reshape(x, plan.split(shape)), plan.axes), plan.merged(shape))
+
+
+@tf.autograph.experimental.do_not_convert
+def extents(x: tf.Tensor) -> list[Any]:
+    """Return the extents of a tensor of known rank: integers where they are known, scalar tensors where they are not."""
+    return [tf.shape(x)[axis] if extent is None else extent for axis, extent in enumerate(x.shape)]
+
+
+@tf.autograph.experimental.do_not_convert
+def at_least_float32(x: tf.Tensor) -> tf.Tensor:
+    """Return a tensor as sums are to be taken of it: of half precision, in float32."""
+    return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+
+
+@tf.autograph.experimental.do_not_convert
+def box_blur(x: tf.Tensor, scale: Scale) -> tf.Tensor:
+    """Average over a box of the size of the scale, leaving out what lies outside: `subpixel_core.box_blur`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (*batch, *spatial, C)
+        Floating point; averaged in float32 at least.
+    scale : int or tuple of int
+        One factor per spatial axis; an int is the pair.
+
+    Returns
+    -------
+    Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> box_blur(tf.constant([[0.], [0.], [6.], [0.]]), (3,))[:, 0].numpy()
+    array([0., 2., 2., 3.], dtype=float32)
+    """
+    factors, x = per_axis("scale", scale), tf.convert_to_tensor(x)
+    rank(x.shape.rank, len(factors), factors)
+    shape = extents(x)
+    y = at_least_float32(x)
+    # The mean over a box is the mean along one axis after the other; TensorFlow has no kernel for every dtype and rank of the whole box.
+    for axis, r in enumerate(factors, start=len(shape) - 1 - len(factors)):
+        y = tf.reshape(y, (prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])))  # (before, extent, after)
+        y = tf.nn.avg_pool1d(y, r, strides=1, padding="SAME")
+    return tf.cast(tf.reshape(y, shape), x.dtype)

@@ -1,0 +1,16 @@
+"""Sub-pixel convolution for JAX: the specification's plans, carried out on arrays by pure functions over pytrees."""
+
+from subpixel_jax.initializers import icnr
+from subpixel_jax.layers import chained_subpixel_conv, init_chained_subpixel_conv, init_subpixel_conv, subpixel_conv
+from subpixel_jax.ops import box_blur, inverse_phase_shift, phase_shift
+
+__all__ = [
+    "box_blur",
+    "chained_subpixel_conv",
+    "icnr",
+    "init_chained_subpixel_conv",
+    "init_subpixel_conv",
+    "inverse_phase_shift",
+    "phase_shift",
+    "subpixel_conv",
+]

@@ -1,0 +1,144 @@
+"""The backend as the conformance suite judges it.
+
+Importing this module turns on JAX's 64-bit types for the whole process, and JAX has no way back: it belongs into the suite's child process.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, export
+
+import subpixel_jax as backend
+
+jax.config.update("jax_enable_x64", True)
+
+
+class JaxAdapter:
+    """`subpixel_jax` on NumPy arrays."""
+
+    name = "subpixel_jax"
+    versions: Mapping[str, str] = {"jax": jax.__version__}
+    claims: Mapping[str, Any] = {
+        "operations": ("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+        "orders": ("DCR", "CRD", "DRC", "RCD"),
+        "data_formats": ("channels_last", "channels_first"),
+        "ndims": (1, 2, 3, 4),
+        "batch_ndims": (0, 1, 2, 3),
+        "dtypes": (
+            *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+            *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        ),
+        "modes": ("eager", "jit", "jit-dynamic", "vmap"),
+        "devices": ("cpu", "cuda"),
+        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
+    }
+
+    def devices(self) -> Mapping[str, str | None]:
+        try:
+            jax.devices("cuda")
+        except RuntimeError as error:
+            return {"cpu": None, "cuda": str(error)}
+        return {"cpu": None, "cuda": None}
+
+    def modes(self, device: str) -> Mapping[str, str | None]:
+        return dict.fromkeys(self.claims["modes"])
+
+    def to_native(self, array: np.ndarray, device: str) -> Array:
+        return jax.device_put(array, jax.devices(device)[0])
+
+    def to_numpy(self, value: Array) -> np.ndarray:
+        return np.asarray(value)
+
+    def device_of(self, value: Array) -> str:
+        (device,) = value.devices()
+        return {"gpu": "cuda"}.get(device.platform, device.platform)
+
+    def compile(self, function: Callable[..., Array], mode: str) -> Callable[..., Array]:
+        modes: dict[str, Callable[..., Any]] = {"jit": jax.jit, "jit-dynamic": _exported, "vmap": jax.vmap}
+        return function if mode == "eager" else modes[mode](function)
+
+    def phase_shift(self, x: Array, scale: Any, *, order: Any, data_format: Any) -> Array:
+        return backend.phase_shift(x, scale, order=order, data_format=data_format)
+
+    def inverse_phase_shift(self, x: Array, scale: Any, *, order: Any, data_format: Any) -> Array:
+        return backend.inverse_phase_shift(x, scale, order=order, data_format=data_format)
+
+    def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
+        call = f"subpixel_jax.{operation}(x, {scale}, order={order!r}, data_format={data_format!r})"
+        return f'import jax, subpixel_jax\njax.config.update("jax_enable_x64", True)\ny = np.asarray({call})'
+
+    def vjp(self, function: Callable[[Array], Array], x: Array, cotangent: Array) -> Array:
+        return jax.vjp(function, x)[1](cotangent)[0]
+
+    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+        def initializer(key: Array, shape: Any, dtype: Any = None) -> Array:
+            return jnp.asarray(base(tuple(shape)))
+
+        return np.asarray(backend.icnr(initializer, scale, order)(jax.random.key(0), shape))
+
+    def box_blur(self, x: Array, scale: Any) -> Array:
+        return backend.box_blur(x, scale)
+
+    def layer(self, config: Any, device: str, parameters: list[dict[str, np.ndarray]] | None = None) -> "_JudgedLayer":
+        plain = config.factors is None
+        if parameters is None:
+            options = {name: getattr(config, name) for name in ("ndim", "order", "bias", "separable", "dtype")}
+            shape = (jax.random.key(0), config.in_channels, config.out_channels, config.kernel_size, config.scale)
+            drawn: Any = (
+                [backend.init_subpixel_conv(*shape, **options)]
+                if plain
+                else backend.init_chained_subpixel_conv(*shape, factors=config.factors, width=config.width, **options)
+            )
+        else:
+            drawn = parameters
+        activation = {None: None, "relu": jax.nn.relu}[config.activation]
+        apply = _one_stage if plain else partial(backend.chained_subpixel_conv, factors=config.factors, activation=activation)
+        given = {name: getattr(config, name) for name in ("scale", "order", "padding", "blur")}
+        return _JudgedLayer(partial(apply, precision="highest", **given), jax.device_put(drawn, jax.devices(device)[0]))
+
+
+def _one_stage(params: list[dict[str, Array]], x: Array, **options: Any) -> Array:
+    (stage,) = params
+    return backend.subpixel_conv(stage, x, **options)
+
+
+def _exported(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Return ``function`` traced once, at the first call, with every extent unknown.
+
+    An extent that the function divides is known to be a multiple; by how much, its shapes tell.
+    """
+    traced: list[export.Exported] = []
+
+    def call(x: Array) -> Array:
+        if not traced:
+            before, after = x.shape, jax.eval_shape(function, x).shape
+            names = ", ".join(f"{max(1, n // m)} * extent_{axis}" for axis, (n, m) in enumerate(zip(before, after, strict=True)))
+            unknown = jax.ShapeDtypeStruct(export.symbolic_shape(names), x.dtype)
+            traced.append(export.export(jax.jit(function), platforms=("cpu", "cuda"))(unknown))
+        return traced[0].call(x)
+
+    return call
+
+
+class _JudgedLayer:
+    """A function of parameters and input, with the parameters it is judged with; their layout is the canonical one."""
+
+    def __init__(self, apply: Callable[[list[dict[str, Array]], Array], Array], arrays: list[dict[str, Array]]) -> None:
+        self.apply, self.arrays = apply, arrays
+
+    def __call__(self, x: Array) -> Array:
+        return self.apply(self.arrays, x)
+
+    def parameters(self) -> list[dict[str, np.ndarray]]:
+        return jax.tree.map(np.asarray, self.arrays)
+
+    def gradients(self, x: Array, cotangent: Array) -> tuple[Any, list[dict[str, np.ndarray]]]:
+        for_arrays, for_x = jax.vjp(self.apply, self.arrays, x)[1](cotangent)
+        return for_x, jax.tree.map(np.asarray, for_arrays)
+
+
+adapter = JaxAdapter()

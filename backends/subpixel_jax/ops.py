@@ -1,0 +1,102 @@
+"""Phase shift, its inverse and the blur: the core's plans on JAX arrays."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
+
+from subpixel_core import DataFormat, Order, padding_widths, rearrangement
+from subpixel_core.check import Scale, per_axis, rank
+
+
+def phase_shift(x: ArrayLike, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last") -> Array:
+    """Rearrange channels into blocks of pixels. By default this is `tf.nn.depth_to_space`, in any number of dimensions.
+
+    Parameters
+    ----------
+    x : Array, shape (*batch, *spatial, C * prod(scale))
+        Any dtype, any number of batch axes. ``(*batch, C * prod(scale), *spatial)`` for ``channels_first``.
+    scale : int or tuple of int
+        One factor per spatial axis; an int is the pair. Like order and format it is static under `jax.jit`.
+    order : {"DCR", "CRD", "DRC", "RCD"}
+    data_format : {"channels_last", "channels_first"}
+
+    Returns
+    -------
+    Array, shape (*batch, *(spatial * scale), C)
+        Sharded as ``x`` is: over batch and spatial axes that takes no communication.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `subpixel_core.phase_shift`, with the same text.
+
+    Examples
+    --------
+    >>> phase_shift(jnp.arange(8).reshape(1, 1, 8), 2)[..., 0]
+    Array([[0, 2],
+           [4, 6]], dtype=int32)
+    """
+    return _carry_out(x, scale, order, data_format, inverse=False)
+
+
+def inverse_phase_shift(x: ArrayLike, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last") -> Array:
+    """Rearrange blocks of pixels into channels: the inverse of `phase_shift`, by default `tf.nn.space_to_depth`.
+
+    Parameters
+    ----------
+    x : Array, shape (*batch, *spatial, C)
+        Every spatial extent a multiple of its factor.
+    scale, order, data_format
+        As in `phase_shift`.
+
+    Returns
+    -------
+    Array, shape (*batch, *(spatial / scale), C * prod(scale))
+
+    Examples
+    --------
+    >>> inverse_phase_shift(jnp.array([[[0], [1]], [[2], [3]]]), 2)
+    Array([[[0, 1, 2, 3]]], dtype=int32)
+    """
+    return _carry_out(x, scale, order, data_format, inverse=True)
+
+
+def _carry_out(x: ArrayLike, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Array:
+    x = jnp.asarray(x)
+    plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse)
+    whole = jax.typeof(x).sharding  # an array on a mesh with explicit axes is reshaped only if told where the parts go
+    parts = PartitionSpec(*(None if extent.axis is None else whole.spec[extent.axis] for extent in plan.split_extents))
+    split = x.reshape(plan.split(x.shape), out_sharding=NamedSharding(whole.mesh, parts))
+    return split.transpose(plan.axes).reshape(plan.merged(x.shape), out_sharding=whole)
+
+
+def box_blur(x: ArrayLike, scale: Scale) -> Array:
+    """Average over a box of the size of the scale, leaving out what lies outside: `subpixel_core.box_blur`.
+
+    Parameters
+    ----------
+    x : Array, shape (*batch, *spatial, C)
+    scale : int or tuple of int
+        One factor per spatial axis; an int is the pair.
+
+    Returns
+    -------
+    Array, shape of ``x``
+        In its dtype (JAX's default floating point for integers), averaged in float32 at least.
+    """
+    x, factors = jnp.asarray(x), per_axis("scale", scale)
+    rank(x.ndim, len(factors), factors)
+    dtype = jnp.result_type(x, float)
+    accumulator = jnp.promote_types(dtype, jnp.float32)
+    count = _box_sum(jnp.ones((*x.shape[-1 - len(factors) : -1], 1), accumulator), factors)
+    return (_box_sum(x.astype(accumulator), factors) / count).astype(dtype)
+
+
+def _box_sum(x: Array, factors: tuple[int, ...]) -> Array:
+    """Return the sums over the box around every position, zeros outside, as of a convolution with padding "same"."""
+    batch_ndim = x.ndim - 1 - len(factors)
+    box = (*(1 for _ in range(batch_ndim)), *factors, 1)
+    return lax.reduce_window(x, np.zeros((), x.dtype), lax.add, box, (1,) * x.ndim, padding_widths("same", box))

@@ -51,10 +51,10 @@ class Layer(Protocol):
     """A layer of the implementation, with its parameters in the canonical layout."""
 
     def parameters(self) -> list[dict[str, np.ndarray]]:
-        """Return one dict per stage: ``kernel`` (\\*k, Ci, C·Πr), ``bias``; separable: ``depthwise`` (\\*k, Ci, 1) and a 1-tap ``kernel``."""
+        """Return one dict per stage: ``kernel`` (*k, Ci, C·Πr), ``bias``; separable: ``depthwise`` (*k, Ci, 1) and a 1-tap ``kernel``."""
 
     def __call__(self, x: Any) -> Any:
-        """Apply to a native channels_last tensor (N, \\*spatial, Ci); return a native channels_last tensor."""
+        """Apply to a native channels_last tensor (N, *spatial, Ci); return a native channels_last tensor."""
 
     def gradients(self, x: Any, cotangent: Any) -> tuple[Any, list[dict[str, np.ndarray]]]:
         """Return the gradient of <layer(x), cotangent> for x (native) and for every parameter (canonical layout)."""
@@ -78,27 +78,33 @@ class Adapter(Protocol):
     def modes(self, device: str) -> Mapping[str, str | None]:
         """Return every claimed execution mode: None when the machine can run it, else the reason why it cannot."""
 
-    def to_native(self, array: np.ndarray, device: str) -> Any: ...
+    def to_native(self, array: np.ndarray, device: str) -> Any:
+        """Return the array as a native tensor on ``device``."""
 
-    def to_numpy(self, value: Any) -> np.ndarray: ...
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """Return a native tensor as an array, in its own dtype."""
 
-    def device_of(self, value: Any) -> str: ...
+    def device_of(self, value: Any) -> str:
+        """Return the claimed name of the device that a native tensor lies on."""
 
     def compile(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
         """Return ``function`` (native tensors in, native tensor out) as it runs in ``mode``. Mode "eager" returns it as it is.
 
-        A mode whose name ends in "dynamic" compiles it for extents that are unknown (batch and spatial axes); mode "vmap" maps it over axis 0.
+        A mode whose name ends in "dynamic" compiles it for unknown batch and spatial extents; mode "vmap" maps it over axis 0.
         """
 
     def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
-        """Optional: Python lines, imports included, that compute ``y`` from a NumPy array ``x`` without this suite, for a failure's reproduction."""
+        """Return Python lines, imports included, that compute ``y`` from a NumPy array ``x`` without this suite. Optional."""
 
     # --- class shift ---
-    def phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any: ...
+    def phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any:
+        """Return the phase shift of a native tensor."""
 
-    def inverse_phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any: ...
+    def inverse_phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any:
+        """Return the inverse phase shift of a native tensor."""
 
-    def channel_permutation(self, channels: int, scale: Any, *, source: str, target: str) -> np.ndarray: ...
+    def channel_permutation(self, channels: int, scale: Any, *, source: str, target: str) -> np.ndarray:
+        """Return the permutation of CP-001."""
 
     # --- class gradient ---
     def vjp(self, function: Callable[[Any], Any], x: Any, cotangent: Any) -> Any:
@@ -106,34 +112,43 @@ class Adapter(Protocol):
 
     # --- class init ---
     def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str) -> np.ndarray:
-        """Return a kernel of canonical ``shape`` (\\*k, Ci, C·Πr), made by the implementation's initializer from ``base``.
+        """Return a kernel of canonical ``shape`` (*k, Ci, C·Πr), made by the implementation's initializer from ``base``.
 
         ``base`` stands for the base initializer: it is called with the canonical shape that the initializer asks for and returns an array.
         The adapter transposes between that and the framework's own layout, in both directions, and adds nothing.
         """
 
-    def icnr_bias(self, bias: np.ndarray, scale: Any, *, order: str) -> np.ndarray: ...
+    def icnr_bias(self, bias: np.ndarray, scale: Any, *, order: str) -> np.ndarray:
+        """Return the bias (C·Πr,) of IC-002 for a base bias (C,)."""
 
-    def icnr_residual(self, kernel: np.ndarray, scale: Any, *, order: str, bias: np.ndarray | None = None) -> float: ...
+    def icnr_residual(self, kernel: np.ndarray, scale: Any, *, order: str, bias: np.ndarray | None = None) -> float:
+        """Return the residual of IC-005."""
 
-    def icnr_weight_norm(self, kernel: np.ndarray, scale: Any, *, order: str) -> tuple[np.ndarray, np.ndarray]: ...
+    def icnr_weight_norm(self, kernel: np.ndarray, scale: Any, *, order: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``(g, v)`` of IC-006 for a base kernel (*k, Ci, C)."""
 
     # --- class layer ---
-    def conv(self, x: Any, kernel: Any, bias: Any = None, *, padding: Any = "same") -> Any: ...
+    def conv(self, x: Any, kernel: Any, bias: Any = None, *, padding: Any = "same") -> Any:
+        """Return the convolution of CV-001 for native tensors, channels_last."""
 
-    def conv_transpose(self, x: Any, kernel: Any, bias: Any = None, *, stride: Any, padding: Any = 0, output_padding: Any = 0) -> Any: ...
+    def conv_transpose(self, x: Any, kernel: Any, bias: Any = None, *, stride: Any, padding: Any = 0, output_padding: Any = 0) -> Any:
+        """Return the transposed convolution of CV-004; stride and paddings are tuples, one value per axis."""
 
-    def nearest_upsample(self, x: Any, scale: Any) -> Any: ...
+    def nearest_upsample(self, x: Any, scale: Any) -> Any:
+        """Return the nearest-neighbour upsampling of CV-005."""
 
-    def box_blur(self, x: Any, scale: Any) -> Any: ...
+    def box_blur(self, x: Any, scale: Any) -> Any:
+        """Return the blur of BL-001."""
 
-    def checkerboard(self, x: Any, scale: Any) -> float: ...
+    def checkerboard(self, x: Any, scale: Any) -> float:
+        """Return the measure of CB-001."""
 
     def layer(self, config: "LayerConfig", device: str, parameters: list[dict[str, np.ndarray]] | None = None) -> Layer:
         """Construct the implementation's own layer. Without ``parameters`` as it comes; with them, loaded into it."""
 
     # --- class stages ---
-    def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> Any: ...
+    def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> Any:
+        """Return a plan with ``stages`` (each with a ``scale``), ``parameters``, ``macs``, ``activations`` and ``receptive_field``."""
 
 
 @dataclass(frozen=True)

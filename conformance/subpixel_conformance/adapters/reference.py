@@ -1,0 +1,190 @@
+"""The adapter of ``subpixel_core``: the first implementation that must pass, and it claims everything."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import subpixel_core as core
+
+from ..adapter import DATA_FORMATS, ORDERS, REFUSALS, LayerConfig
+from ..case import dtype_of
+
+Parameters = list[dict[str, np.ndarray]]
+
+
+class ReferenceLayer:
+    """A layer of NumPy functions. Its initializers are normal: kernel and bias ICNR, the depthwise kernel as it is drawn."""
+
+    def __init__(self, config: LayerConfig, parameters: Parameters | None) -> None:
+        self._config = config
+        factors = config.factors or (config.scale,)
+        plan = core.plan_stages(
+            config.scale,
+            config.in_channels,
+            config.out_channels,
+            kernel_size=config.kernel_size,
+            ndim=config.ndim,
+            factors=factors,
+            width=config.width,
+            bias=config.bias,
+            separable=config.separable,
+        )
+        self._stages = plan.stages
+        if parameters is None:
+            parameters = [self._drawn(stage, np.random.default_rng(number)) for number, stage in enumerate(plan.stages)]
+        self._parameters = parameters
+
+    def _drawn(self, stage: core.Stage, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        config = self._config
+        order: Any = config.order
+        parameters = {}
+        if stage.depthwise_shape is not None:
+            parameters["depthwise"] = rng.normal(size=stage.depthwise_shape)
+        base = rng.normal(size=core.base_shape(stage.kernel_shape, stage.scale))
+        parameters["kernel"] = core.icnr(base, stage.scale, order=order)
+        if config.bias:
+            parameters["bias"] = core.icnr_bias(rng.normal(size=stage.out_channels), stage.scale, order=order)
+        return {name: values.astype(dtype_of(config.dtype)) for name, values in parameters.items()}
+
+    def parameters(self) -> Parameters:
+        return self._parameters
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self._apply(x, self._parameters)
+
+    def _apply(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        config = self._config
+        for number, (stage, held) in enumerate(zip(self._stages, parameters, strict=True)):
+            options: dict[str, Any] = {"scale": stage.scale, "order": config.order, "padding": config.padding}
+            if config.separable:
+                x = core.separable_subpixel_conv(x, held["depthwise"], held["kernel"], held.get("bias"), **options)
+            else:
+                x = core.subpixel_conv(x, held["kernel"], held.get("bias"), **options)
+            if config.activation == "relu" and number < len(self._stages) - 1:
+                x = np.maximum(x, 0)
+        return core.box_blur(x, config.scale) if config.blur else x
+
+    def _with(self, x: np.ndarray, held: Mapping[str, np.ndarray], name: str, value: np.ndarray) -> np.ndarray:
+        """Return the output where one parameter has another value."""
+        return self._apply(x, [{**held, name: value}])
+
+    def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
+        """Differentiate a layer of one linear stage: it is linear in each argument, so probing with unit vectors gives the derivative."""
+        (held,) = self._parameters
+        without_bias = {name: values for name, values in held.items() if name != "bias"}
+        d_x = probed(lambda value: self._apply(value, [without_bias]), x, cotangent)
+        gradients = {}
+        for name, values in held.items():
+            if name == "bias":
+                zeros = {other: np.zeros_like(kernel) for other, kernel in without_bias.items()}
+                gradients[name] = probed(partial(self._with, x, zeros, name), values, cotangent)
+            else:
+                gradients[name] = probed(partial(self._with, x, without_bias, name), values, cotangent)
+        return d_x, [gradients]
+
+
+def probed(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """Return the vector-Jacobian product of a linear function: its values at the unit vectors, each against the cotangent."""
+    gradient = np.zeros(x.size, dtype=np.float64)
+    for j in range(x.size):
+        unit = np.zeros(x.size, dtype=x.dtype)
+        unit[j] = 1
+        gradient[j] = (function(unit.reshape(x.shape)).astype(np.float64) * cotangent).sum()
+    return gradient.astype(x.dtype).reshape(x.shape)
+
+
+class ReferenceAdapter:
+    """NumPy functions as they are."""
+
+    name = "subpixel_core"
+    versions: Mapping[str, str] = {"subpixel_core": core.__version__, "numpy": np.__version__}
+    claims: Mapping[str, Any] = {
+        "operations": (
+            *("phase_shift", "inverse_phase_shift", "channel_permutation", "vjp"),
+            *("icnr", "icnr_bias", "icnr_residual", "icnr_weight_norm"),
+            *("conv", "conv_transpose", "nearest_upsample", "box_blur", "checkerboard", "layer", "plan_stages"),
+        ),
+        "orders": ORDERS,
+        "data_formats": DATA_FORMATS,
+        "ndims": (1, 2, 3, 4),
+        "batch_ndims": (0, 1, 2, 3),
+        "dtypes": (
+            *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+            *("float16", "float32", "float64", "bfloat16", "complex64", "complex128"),
+        ),
+        "refusals": REFUSALS,
+    }
+
+    def devices(self) -> dict[str, str | None]:
+        return {"cpu": None}
+
+    def modes(self, device: str) -> dict[str, str | None]:
+        return {"eager": None}
+
+    def to_native(self, array: np.ndarray, device: str) -> np.ndarray:
+        return array
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        return np.asarray(value)
+
+    def device_of(self, value: Any) -> str:
+        return "cpu"
+
+    def compile(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        return function
+
+    def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
+        return f'from subpixel_core import {operation}\ny = {operation}(x, {scale}, order="{order}", data_format="{data_format}")'
+
+    def phase_shift(self, x: Any, scale: Any, *, order: Any, data_format: Any) -> np.ndarray:
+        return core.phase_shift(x, scale, order=order, data_format=data_format)
+
+    def inverse_phase_shift(self, x: Any, scale: Any, *, order: Any, data_format: Any) -> np.ndarray:
+        return core.inverse_phase_shift(x, scale, order=order, data_format=data_format)
+
+    def channel_permutation(self, channels: int, scale: Any, *, source: Any, target: Any) -> np.ndarray:
+        return core.channel_permutation(channels, scale, source=source, target=target)
+
+    def vjp(self, function: Callable[[Any], Any], x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        """Probe, since NumPy differentiates nothing: the functions of the suite are linear."""
+        return probed(function, x, cotangent)
+
+    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+        return core.icnr(base(core.base_shape(shape, scale)), scale, order=order)
+
+    def icnr_bias(self, bias: np.ndarray, scale: Any, *, order: Any) -> np.ndarray:
+        return core.icnr_bias(bias, scale, order=order)
+
+    def icnr_residual(self, kernel: np.ndarray, scale: Any, *, order: Any, bias: np.ndarray | None = None) -> float:
+        return core.icnr_residual(kernel, scale, order=order, bias=bias)
+
+    def icnr_weight_norm(self, kernel: np.ndarray, scale: Any, *, order: Any) -> tuple[np.ndarray, np.ndarray]:
+        return core.icnr_weight_norm(kernel, scale, order=order)
+
+    def conv(self, x: Any, kernel: Any, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+        return core.conv(x, kernel, bias, padding=padding)
+
+    def conv_transpose(
+        self, x: Any, kernel: Any, bias: Any = None, *, stride: Any, padding: Any = 0, output_padding: Any = 0
+    ) -> np.ndarray:
+        return core.conv_transpose(x, kernel, bias, stride=stride, padding=padding, output_padding=output_padding)
+
+    def nearest_upsample(self, x: Any, scale: Any) -> np.ndarray:
+        return core.nearest_upsample(x, scale)
+
+    def box_blur(self, x: Any, scale: Any) -> np.ndarray:
+        return core.box_blur(x, scale)
+
+    def checkerboard(self, x: Any, scale: Any) -> float:
+        return core.checkerboard(x, scale)
+
+    def layer(self, config: LayerConfig, device: str, parameters: Parameters | None = None) -> ReferenceLayer:
+        return ReferenceLayer(config, parameters)
+
+    def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> core.StagePlan:
+        return core.plan_stages(scale, in_channels, out_channels, **options)
+
+
+adapter = ReferenceAdapter()

@@ -1,0 +1,145 @@
+"""One case of the suite: what it judges, what it needs of an implementation, and the check."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .adapter import DATA_FORMATS, ORDERS, Adapter, Claims
+
+MODES = (
+    "eager",
+    "compile",
+    "compile-dynamic",
+    "function",
+    "function-dynamic",
+    "function-xla",
+    "jit",
+    "jit-dynamic",
+    "vmap",
+)
+"""The execution modes that the suite has cases for. A claim of any other mode is refused, so that none goes unjudged."""
+
+
+class Mismatch(Exception):  # noqa: N818 - a verdict, not an error of the suite
+    """The implementation is wrong: what was asked, where it differs, and how to see it.
+
+    ``order_found`` is the order that the output matches, ``ratio`` the error over its bound, ``reproduction`` Python to paste.
+    """
+
+    def __init__(self, message: str, order_found: str | None = None, ratio: float | None = None, reproduction: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.order_found = order_found
+        self.ratio = ratio
+        self.reproduction = reproduction
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check that passed has measured: ``ratio``, the largest error over its bound."""
+
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an implementation has to claim for a case to be put to it. None needs nothing of the kind.
+
+    ``target`` is a second order and ``second_format`` a second data format, where a case needs two. A case whose values only travel through
+    NumPy has no ``dtype``.
+    """
+
+    operations: tuple[str, ...] = ()
+    order: str | None = None
+    target: str | None = None
+    data_format: str | None = None
+    second_format: str | None = None
+    ndim: int | None = None
+    batch_ndim: int | None = None
+    anisotropic: bool = False
+    scale_one: bool = False
+    empty: bool = False
+    dtype: str | None = None
+    mode: str = "eager"
+    refusal: str | None = None
+
+    def missing(self, claims: Claims) -> str | None:
+        """Return why ``claims`` do not cover this, or None when they do."""
+        members: list[tuple[str, Any, Any]] = [("operation", operation, claims.operations) for operation in self.operations]
+        members += [
+            ("order", self.order, claims.orders),
+            ("order", self.target, claims.orders),
+            ("data format", self.data_format, claims.data_formats),
+            ("data format", self.second_format, claims.data_formats),
+            ("number of spatial axes", self.ndim, claims.ndims),
+            ("number of batch axes", self.batch_ndim, claims.batch_ndims),
+            ("dtype", self.dtype, claims.dtypes),
+            ("execution mode", self.mode, claims.modes),
+            ("refusal", self.refusal, claims.refusals),
+        ]
+        for what, needed, claimed in members:
+            if needed is not None and needed not in claimed:
+                return f"{what} {needed} is not claimed"
+        flags = [
+            ("unequal factors", self.anisotropic, claims.anisotropic),
+            ("a factor of 1", self.scale_one, claims.scale_one),
+            ("empty extents", self.empty, claims.empty),
+        ]
+        for what, wanted, promised in flags:
+            if wanted and not promised:
+                return f"{what}: not claimed"
+        return None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case: ``clauses`` are exactly those it judges, the primary one first.
+
+    ``check(adapter, device)`` returns None or `Evidence`, and raises `Mismatch` when the implementation is wrong.
+    """
+
+    id: str
+    clauses: tuple[str, ...]
+    conformance_class: str
+    needs: Needs
+    check: Callable[[Adapter, str], Evidence | None]
+
+
+def claims_of(adapter: Adapter) -> Claims:
+    """Return the claims of an adapter, the defaults filled in.
+
+    Raises
+    ------
+    ValueError
+        For a claim that no case could judge: a misspelled order, data format or execution mode, or a field that does not exist.
+    """
+    unknown = sorted(set(adapter.claims) - set(Claims.__dataclass_fields__))
+    if unknown:
+        raise ValueError(f"claims must have the fields {', '.join(Claims.__dataclass_fields__)}; got {', '.join(unknown)}")
+    claims = Claims(**adapter.claims)
+    for name, claimed, known in [
+        ("orders", claims.orders, ORDERS),
+        ("data_formats", claims.data_formats, DATA_FORMATS),
+        ("modes", claims.modes, MODES),
+    ]:
+        strange = [value for value in claimed if value not in known]
+        if strange:
+            raise ValueError(f"{name} must be among {', '.join(known)}; got {', '.join(map(str, strange))}")
+    return claims
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """Return the NumPy dtype of that name; "bfloat16" comes from ml_dtypes.
+
+    Raises
+    ------
+    ImportError
+        For "bfloat16" where ml_dtypes is not installed.
+    """
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)

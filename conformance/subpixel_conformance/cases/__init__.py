@@ -1,0 +1,23 @@
+"""The cases, by area of the specification."""
+
+from functools import cache
+
+from ..case import Case
+from . import execution, gradient, init, layer, refusals, shift, stages
+
+PROFILES = ("quick", "full")
+
+
+@cache
+def all_cases(profile: str = "quick") -> tuple[Case, ...]:
+    """Return every case of a profile, in the order of the specification. "full" holds all of "quick".
+
+    Raises
+    ------
+    ValueError
+        For a profile other than "quick" and "full".
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be quick or full; got {profile!r}")
+    areas = (shift, refusals, execution, gradient, init, layer, stages)
+    return tuple(case for area in areas for case in area.cases(profile))

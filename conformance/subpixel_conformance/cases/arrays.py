@@ -1,0 +1,86 @@
+"""The tensors that the cases use: labelled, so that every position can be told from every other."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ..case import dtype_of
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An array, and the Python that builds it."""
+
+    array: np.ndarray
+    source: str
+
+
+def labelled(shape: tuple[int, ...], dtype: str) -> list[Labelled]:
+    """Return arrays of ``shape`` that together give every position its own label.
+
+    One array suffices where the dtype holds enough values. Bytes count modulo 251, a prime, so that no axis is a multiple of the period.
+    bool takes one array for every bit of the index. bfloat16 and float16 count in bit patterns, upwards from 1.
+    """
+    size = prod(shape)
+    count = f"np.arange({size})"
+    index = np.arange(size)
+    if dtype == "bool":
+        bits = max(1, (size - 1).bit_length())
+        return [
+            Labelled((index >> bit & 1).astype(bool).reshape(shape), f"({count} >> {bit} & 1).astype(bool).reshape({shape})")
+            for bit in range(bits)
+        ]
+    if dtype in ("int8", "uint8"):
+        array = (index % 251 - (125 if dtype == "int8" else 0)).astype(dtype)
+        shifted = " - 125" if dtype == "int8" else ""
+        return [Labelled(array.reshape(shape), f'({count} % 251{shifted}).astype("{dtype}").reshape({shape})')]
+    if dtype in ("float16", "bfloat16"):
+        one = {"float16": 0x3C00, "bfloat16": 0x3F80}[dtype]
+        array = (one + index % 16384).astype(np.uint16).view(dtype_of(dtype))
+        return [Labelled(array.reshape(shape), f'({one:#06x} + {count} % 16384).astype("uint16").view("{dtype}").reshape({shape})')]
+    if dtype in ("complex64", "complex128"):
+        array = (index - 1j * (index + 0.5)).astype(dtype)
+        return [Labelled(array.reshape(shape), f'({count} - 1j * ({count} + 0.5)).astype("{dtype}").reshape({shape})')]
+    return [Labelled(index.astype(dtype).reshape(shape), f'{count}.astype("{dtype}").reshape({shape})')]
+
+
+def special_bits(dtype: str, size: int) -> np.ndarray:
+    """Return ``size`` values of ``dtype``, the bit patterns that careless code changes first, each followed by a different ordinary one.
+
+    Zeros and infinities of both signs, quiet and signalling NaNs with payloads, subnormals, the extremes; for integers the extremes.
+    """
+    wide = dtype_of(dtype)
+    if wide.kind == "b":
+        return (np.arange(size) % 3 == 0).astype(bool)
+    if wide.kind in "iu":
+        limits = np.iinfo(wide)
+        values = np.array([limits.max, limits.min, limits.max - 1, limits.min + 1, 0, 1], dtype=wide)
+        return np.resize(values, size)
+    part = {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+    exponent, mantissa = {"float16": (5, 10), "bfloat16": (8, 7), "float32": (8, 23), "float64": (11, 52)}[part]
+    sign, infinity, quiet = 1 << (exponent + mantissa), ((1 << exponent) - 1) << mantissa, 1 << (mantissa - 1)
+    one = ((1 << (exponent - 1)) - 1) << mantissa
+    patterns = [sign, 0, infinity, sign | infinity, infinity | quiet, infinity | quiet | 5, sign | infinity | quiet | 3]
+    patterns += [infinity | 1, infinity | 6, 1, sign | 1, (1 << mantissa) - 1, 1 << mantissa, infinity - 1, sign | (infinity - 1)]
+    bits = np.dtype(f"uint{exponent + mantissa + 1}")
+    count = size * (2 if dtype.startswith("complex") else 1)
+    bit_patterns = [patterns[(j // 2) % len(patterns)] if j % 2 == 0 else one + j for j in range(count)]
+    return np.array(bit_patterns, dtype=bits).view(wide)
+
+
+def small_integers(shape: tuple[int, ...], dtype: str, *, start: int = 0, modulus: int = 5) -> np.ndarray:
+    """Return integers around 0, the same on every machine, without a pattern that an axis could repeat. Sums of them stay exact."""
+    index = np.arange(start, start + prod(shape), dtype=np.int64)
+    mixed = (index * index * 7 + index * 13 + (index >> 2) * 5) % 1009
+    return (mixed % modulus - modulus // 2).astype(dtype_of(dtype)).reshape(shape)
+
+
+def distinct_integers(size: int, dtype: str) -> np.ndarray:
+    """Return ``size`` different integers around 0, shape (size,)."""
+    return (size // 2 - np.arange(size)).astype(dtype_of(dtype))
+
+
+def normal(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+    """Return normal values, rounded to ``dtype`` before anyone computes with them."""
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype_of(dtype))

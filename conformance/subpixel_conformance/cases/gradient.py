@@ -1,0 +1,76 @@
+"""GR: the gradient of a permutation is the inverse permutation; the gradients of a layer are sums."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import compare, oracle
+from ..adapter import DATA_FORMATS, ORDERS, Adapter, LayerConfig
+from ..case import Case, Evidence, Mismatch, Needs
+from .arrays import labelled, normal, small_integers
+from .layer import parameters_for
+from .shift import OPERATIONS, Call
+
+
+def pulled_back(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that the vector-Jacobian product is the other operation, applied to the cotangent: bit for bit, on labels."""
+    other = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
+    (x,), (cotangent,) = labelled(call.shape, call.dtype), labelled(call.output_shape, call.dtype)
+    native, weights = adapter.to_native(x.array.copy(), device), adapter.to_native(cotangent.array.copy(), device)
+    y = adapter.to_numpy(adapter.vjp(call.function(adapter), native, weights))
+    difference = compare.bitwise(y, other.expected(cotangent.array))
+    if difference is not None:
+        raise Mismatch(difference.message(clause, case, "the gradient, d_x"))
+
+
+def layer_gradients(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], integers: bool, case: str) -> Evidence:
+    """Demand the gradients for input, kernel and bias: exact on integers, within the bound of their sums otherwise."""
+    parameters = parameters_for(config, integers)
+    kernel = parameters[0]["kernel"]
+    values = small_integers if integers else partial(normal, seed=5)
+    x = values((2, *spatial, config.in_channels), config.dtype)
+    high = tuple(r * extent for r, extent in zip(config.scale, spatial, strict=True))
+    cotangent = (small_integers if integers else partial(normal, seed=6))((2, *high, config.out_channels), config.dtype)
+    layer = adapter.layer(config, device, parameters)
+    d_x, d_parameters = layer.gradients(adapter.to_native(x, device), adapter.to_native(cotangent, device))
+    low = oracle.inverse_phase_shift(cotangent, config.scale, order=config.order)
+    exact = oracle.conv_gradients(x, kernel, low)
+    absolute = oracle.conv_gradients(np.abs(x), np.abs(kernel), np.abs(low))
+    terms = (prod(kernel.shape[:-2]) * kernel.shape[-1], 2 * prod(spatial), 2 * prod(spatial))
+    actual = (adapter.to_numpy(d_x), d_parameters[0]["kernel"], d_parameters[0]["bias"])
+    names = ("the gradient for the input, d_x", "the gradient for the kernel, d_kernel", "the gradient for the bias, d_bias")
+    largest = 0.0
+    for what, got, right, size, n in zip(names, actual, exact, absolute, terms, strict=True):
+        bound = np.zeros_like(right) if integers else compare.sum_bound(right, size, n, config.dtype)
+        ratio, difference = compare.within(got, right, bound)
+        if difference is not None:
+            raise Mismatch(difference.message("GR-003", case, what), ratio=ratio)
+        largest = max(largest, ratio)
+    return Evidence(largest)
+
+
+def cases(profile: str) -> Iterator[Case]:
+    """Yield the cases of GR."""
+    geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2)]
+    if profile == "full":
+        geometries += [((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)]
+    for (scale, batch, spatial, channels), order, data_format, operation in product(geometries, ORDERS, DATA_FORMATS, OPERATIONS):
+        call = Call(operation, scale, order, data_format, batch, spatial, channels)
+        clause = "GR-002" if call.inverse else "GR-001"
+        case = f"{clause}/{call.slug}"
+        needs = call.needs(operations=(operation, "vjp"))
+        yield Case(case, (clause,), "gradient", needs, partial(pulled_back, call=call, clause=clause, case=case))
+    rows: list[Any] = [(2, (3, 2), (2, 3), (4, 5)), (2, (3, 3), (2, 2), (4, 5))]
+    if profile == "full":
+        rows += [(1, (3,), (3,), (6,)), (3, (2, 1, 3), (2, 2, 1), (2, 3, 4))]
+    for (ndim, kernel, scale, spatial), order, integers in product(rows, ORDERS, (True, False)):
+        config = LayerConfig(ndim, 3, 2, kernel, scale, order)
+        case = f"GR-003/{order}-{ndim}d-{'x'.join(map(str, scale))}-{'integers' if integers else 'normal'}"
+        needs = Needs(("layer", "vjp"), order=order, ndim=ndim, anisotropic=len(set(scale)) > 1, scale_one=1 in scale, dtype="float32")
+        check = partial(layer_gradients, config=config, spatial=spatial, integers=integers, case=case)
+        yield Case(case, ("GR-003",), "gradient", needs, check)

@@ -1,0 +1,467 @@
+"""PS, IP, CP: which value goes where, and that it arrives unchanged."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import compare, identify, oracle
+from ..adapter import DATA_FORMATS, ORDERS, Adapter
+from ..case import Case, Mismatch, Needs, dtype_of
+from .arrays import Labelled, distinct_integers, labelled, small_integers, special_bits
+
+CLAUSE_OF_ORDER = dict(zip(ORDERS, ("PS-001", "PS-002", "PS-003", "PS-004"), strict=True))
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "bfloat16", "complex64", "complex128"),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the shift or of its inverse: ``channels`` and ``spatial`` are C and the low-resolution extents."""
+
+    operation: str
+    scale: tuple[int, ...]
+    order: str
+    data_format: str
+    batch: tuple[int, ...]
+    spatial: tuple[int, ...]
+    channels: int
+    dtype: str = "float32"
+
+    @property
+    def inverse(self) -> bool:
+        """Whether this is the inverse."""
+        return self.operation == "inverse_phase_shift"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input shape."""
+        return self.shapes[1] if self.inverse else self.shapes[0]
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The output shape."""
+        return self.shapes[0] if self.inverse else self.shapes[1]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes at low and at high resolution."""
+        high = tuple(r * extent for r, extent in zip(self.scale, self.spatial, strict=True))
+        low_channels = self.channels * prod(self.scale)
+        if self.data_format == "channels_last":
+            return (*self.batch, *self.spatial, low_channels), (*self.batch, *high, self.channels)
+        return (*self.batch, low_channels, *self.spatial), (*self.batch, self.channels, *high)
+
+    @property
+    def slug(self) -> str:
+        """The part of the id that tells this call from others."""
+        factors = "x".join(map(str, self.scale))
+        batch = "" if len(self.batch) == 1 else f"-batch{len(self.batch)}"
+        inverse = "inverse-" if self.inverse else ""
+        return f"{inverse}{self.order}-{self.data_format}-{len(self.scale)}d-{factors}{batch}-{self.dtype}"
+
+    def needs(self, **more: Any) -> Needs:
+        """Return what an implementation has to claim for this call."""
+        needs = Needs(
+            operations=(self.operation,),
+            order=self.order,
+            data_format=self.data_format,
+            ndim=len(self.scale),
+            batch_ndim=len(self.batch),
+            anisotropic=len(set(self.scale)) > 1,
+            scale_one=1 in self.scale,
+            empty=0 in self.shape,
+            dtype=self.dtype,
+        )
+        return replace(needs, **more)
+
+    def expected(self, x: np.ndarray) -> np.ndarray:
+        """Return what the formula gives."""
+        operation = oracle.inverse_phase_shift if self.inverse else oracle.phase_shift
+        return operation(x, self.scale, order=self.order, data_format=self.data_format)
+
+    def function(self, adapter: Adapter) -> Callable[[Any], Any]:
+        """Return the implementation's own, native tensor in, native tensor out."""
+        operation = getattr(adapter, self.operation)
+
+        def call(x: Any) -> Any:
+            return operation(x, self.scale, order=self.order, data_format=self.data_format)
+
+        return call
+
+    def run(self, adapter: Adapter, device: str, x: np.ndarray) -> np.ndarray:
+        """Return what the implementation gives. It gets a copy, so that it may do with it what it wants."""
+        return adapter.to_numpy(self.function(adapter)(adapter.to_native(x.copy(), device)))
+
+    def demand_equal(self, adapter: Adapter, clause: str, case: str, x: Labelled, y: np.ndarray, expected: np.ndarray) -> None:
+        """Raise `Mismatch` unless ``y`` is ``expected``, bit for bit."""
+        difference = compare.bitwise(y, expected)
+        if difference is None:
+            return
+        found = identify.matching_order(x.array, y, self.scale, self.data_format, self.inverse)
+        what = identify.describe(x.array, y, self.scale, self.data_format, self.inverse)
+        raise Mismatch(
+            f"{difference.message(clause, case)}; the output: {what}",
+            order_found=None if found == self.order else found,
+            reproduction=reproduction(adapter, self, x, difference),
+        )
+
+
+def reproduction(adapter: Adapter, call: Call, x: Labelled, difference: compare.Difference) -> str:
+    """Return Python that shows the first wrong element, without this suite where the adapter has a ``snippet``."""
+    lines = ["import numpy as np"]
+    if call.dtype == "bfloat16":
+        lines.append("import ml_dtypes")
+    lines.append(f"x = {x.source}")
+    snippet = getattr(adapter, "snippet", None)
+    if snippet is not None:
+        lines.append(snippet(call.operation, call.scale, order=call.order, data_format=call.data_format).strip())
+    else:
+        arguments = f'x, {call.scale}, order="{call.order}", data_format="{call.data_format}"'
+        lines.append(f"y = {call.operation}({arguments})  # of {adapter.name}")
+    place = "y.shape, y.dtype" if difference.index is None else f"y[{', '.join(map(str, difference.index))}]"
+    lines.append(f'print({place}, "must be", "{difference.expected}")')
+    return "\n".join(lines)
+
+
+# --- the checks ---
+
+
+def matches_formula(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that the output is the formula's, on labelled values."""
+    for x in labelled(call.shape, call.dtype):
+        call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), call.expected(x.array))
+
+
+def matches_some_order(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that every axis has its own factor: the output is that of one of the four orders. Which one is judged by PS-001 to PS-004."""
+    for x in labelled(call.shape, call.dtype):
+        y = call.run(adapter, device, x.array)
+        if identify.matching_order(x.array, y, call.scale, call.data_format, call.inverse) is None:
+            call.demand_equal(adapter, clause, case, x, y, call.expected(x.array))
+
+
+def same_in_both_formats(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that the implementation's own channels_last result is its channels_first result with the axis moved."""
+    axis = len(call.batch)
+    first = replace(call, data_format="channels_first")
+    (x,) = labelled(first.shape, call.dtype)
+    y = first.run(adapter, device, x.array)
+    last = replace(call, data_format="channels_last").run(adapter, device, np.ascontiguousarray(np.moveaxis(x.array, axis, -1)))
+    first.demand_equal(adapter, clause, case, x, y, np.ascontiguousarray(np.moveaxis(last, -1, axis)))
+
+
+def sample_by_sample(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that every sample alone gives what it gives among others."""
+    (x,) = labelled(call.shape, call.dtype)
+    expected = np.zeros(call.output_shape, dtype=dtype_of(call.dtype))
+    alone = replace(call, batch=(1,) * len(call.batch))
+    for n in product(*(range(extent) for extent in call.batch)):
+        sample = np.ascontiguousarray(x.array[tuple(slice(i, i + 1) for i in n)])
+        result = alone.run(adapter, device, sample)
+        if result.shape != alone.output_shape:
+            raise Mismatch(f"{clause} ({case}): the shape of one sample must be {alone.output_shape}; got {result.shape}")
+        expected[tuple(slice(i, i + 1) for i in n)] = result
+    call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
+
+
+def same_as_one_batch_axis(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that any number of batch axes gives what their samples give under one batch axis, or under none."""
+    (x,) = labelled(call.shape, call.dtype)
+    folded = replace(call, batch=(prod(call.batch),))
+    expected = folded.run(adapter, device, x.array.reshape(folded.shape)).reshape(call.output_shape)
+    call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
+
+
+def identity(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that all factors 1 leave every value where it is."""
+    (x,) = labelled(call.shape, call.dtype)
+    call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), x.array)
+
+
+def empty(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand the shape of the formula, without elements."""
+    x = np.zeros(call.shape, dtype=dtype_of(call.dtype))
+    difference = compare.bitwise(call.run(adapter, device, x), np.zeros(call.output_shape, dtype=x.dtype))
+    if difference is not None:
+        source = f'np.zeros({call.shape}, dtype="{call.dtype}")'
+        raise Mismatch(difference.message(clause, case), reproduction=reproduction(adapter, call, Labelled(x, source), difference))
+
+
+def keeps_bits(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that the bit patterns and the dtype come out that went in. Where they are is judged by PS-001 to PS-004."""
+    x = special_bits(call.dtype, prod(call.shape)).reshape(call.shape)
+    y = call.run(adapter, device, x)
+    difference = compare.kind(y, call.output_shape, x.dtype)
+    if difference is not None:
+        raise Mismatch(difference.message(clause, case))
+    before, after = sorted(map(bytes, compare.raw(x))), sorted(map(bytes, compare.raw(y)))
+    if before != after:
+        lost = next(pattern for pattern in before if pattern not in after or before.count(pattern) != after.count(pattern))
+        text = np.frombuffer(lost, dtype=x.dtype)[0]
+        raise Mismatch(f"{clause} ({case}): the bit pattern 0x{lost[::-1].hex()} ({text}) must come out as often as it went in")
+
+
+def leaves_input(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that the input has the same bytes afterwards, both the native tensor and the array that it was made of."""
+    (x,) = labelled(call.shape, call.dtype)
+    array = x.array.copy()
+    native = adapter.to_native(array, device)
+    adapter.to_numpy(call.function(adapter)(native))
+    for what, after in [("the input", adapter.to_numpy(native)), ("the array behind the input", array)]:
+        difference = compare.bitwise(after, x.array)
+        if difference is not None:
+            raise Mismatch(difference.message(clause, case, what))
+
+
+def any_memory(adapter: Adapter, device: str, *, call: Call, clause: str, case: str, layout: str) -> None:
+    """Demand that the result for this memory layout is the one for a contiguous copy."""
+    (x,) = labelled(call.shape, call.dtype)
+    view = LAYOUTS[layout](x.array)
+    expected = call.run(adapter, device, x.array)
+    y = adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device)))
+    call.demand_equal(adapter, clause, f"{case}, as compared with a contiguous copy", x, y, expected)
+    if layout == "strided":
+        wide = adapter.to_native(_wider(x.array), device)
+        try:
+            native = wide[..., ::2]
+        except Exception:
+            return  # a native tensor that has no slices has no strides either
+        y = adapter.to_numpy(call.function(adapter)(native))
+        call.demand_equal(adapter, clause, f"{case}, sliced as a native tensor", x, y, expected)
+
+
+def _wider(x: np.ndarray) -> np.ndarray:
+    """Return an array whose every second value along the last axis is ``x``."""
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), dtype=x.dtype)
+    wide[..., ::2] = x
+    return wide
+
+
+def _strided(x: np.ndarray) -> np.ndarray:
+    return _wider(x)[..., ::2]
+
+
+def _reversed(x: np.ndarray) -> np.ndarray:
+    every = (slice(None, None, -1),) * x.ndim
+    return np.ascontiguousarray(x[every])[every]
+
+
+def _fortran(x: np.ndarray) -> np.ndarray:
+    return np.asfortranarray(x)
+
+
+def _unaligned(x: np.ndarray) -> np.ndarray:
+    buffer = np.zeros(x.nbytes + 1, dtype=np.uint8)
+    buffer[1:] = np.frombuffer(x.tobytes(), dtype=np.uint8)
+    return np.ndarray(x.shape, dtype=x.dtype, buffer=buffer.data, offset=1)
+
+
+def _read_only(x: np.ndarray) -> np.ndarray:
+    copy = x.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def _other_axis_order(x: np.ndarray) -> np.ndarray:
+    """Return ``x`` as a view with its axes in another memory order."""
+    return np.ascontiguousarray(np.moveaxis(x, 0, -1)).transpose(x.ndim - 1, *range(x.ndim - 1))
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "strided": _strided,
+    "reversed": _reversed,
+    "fortran": _fortran,
+    "transposed": _other_axis_order,
+    "unaligned": _unaligned,
+    "read-only": _read_only,
+}
+
+
+def undone(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that the other operation, of the same order, brings everything back. ``call`` goes first."""
+    back = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
+    for x in labelled(call.shape, call.dtype):
+        y = call.run(adapter, device, x.array)
+        difference = compare.bitwise(back.run(adapter, device, y), x.array)
+        if difference is not None:
+            raise Mismatch(difference.message(clause, case, "the input that came back, x"))
+
+
+def permutation(adapter: Adapter, device: str, *, scale: tuple[int, ...], source: str, target: str, clause: str, case: str) -> None:
+    """Demand the permutation of CP-001."""
+    channels = 3 * prod(scale)
+    p = np.asarray(adapter.channel_permutation(channels, scale, source=source, target=target))
+    difference = compare.exact(p, oracle.channel_permutation(channels, scale, source=source, target=target))
+    if difference is not None:
+        raise Mismatch(difference.message(clause, case, "p"))
+
+
+def permuted_weights(adapter: Adapter, device: str, *, source: str, target: str, clause: str, case: str) -> None:
+    """Demand that a convolution and a shift of one order equal the permuted convolution and the shift of the other: exact on integers."""
+    scale = (2, 3)
+    x = adapter.to_native(small_integers((2, 4, 5, 3), "float32"), device)
+    kernel, bias = small_integers((3, 2, 3, 12), "float32", start=7), distinct_integers(12, "float32")
+    p = np.asarray(adapter.channel_permutation(12, scale, source=source, target=target))
+
+    def run(kernel: np.ndarray, bias: np.ndarray, order: str) -> np.ndarray:
+        y = adapter.conv(x, adapter.to_native(kernel, device), adapter.to_native(bias, device))
+        return adapter.to_numpy(adapter.phase_shift(y, scale, order=order, data_format="channels_last"))
+
+    difference = compare.exact(run(kernel[..., p], bias[p], target), run(kernel, bias, source))
+    if difference is not None:
+        raise Mismatch(difference.message(clause, case))
+
+
+# --- the cases ---
+
+OPERATIONS = ("phase_shift", "inverse_phase_shift")
+
+QUICK = (
+    ((2,), (3,), (5,), 2),
+    ((3,), (2,), (4,), 2),
+    ((2, 2), (2,), (3, 5), 3),
+    ((3, 3), (3,), (4, 5), 2),
+    ((4, 4), (3,), (2, 5), 2),
+    ((2, 3), (3,), (4, 5), 2),
+    ((3, 2), (3,), (5, 4), 2),
+    ((2, 2, 2), (2,), (3, 4, 5), 2),
+    ((2, 3, 4), (2,), (1, 2, 3), 3),
+    ((2, 2, 2, 2), (2,), (1, 2, 3, 2), 3),
+    ((2, 1, 3, 2), (1,), (2, 3, 1, 2), 2),
+)
+"""(scale, batch, spatial, C): every number of axes with equal and with unequal factors."""
+
+FULL = (
+    *QUICK,
+    ((4,), (3,), (5,), 2),
+    ((7,), (2,), (3,), 4),
+    ((5, 5), (2,), (3, 4), 2),
+    ((4, 2), (3,), (5, 2), 2),
+    ((2, 5), (4,), (3, 1), 3),
+    ((1, 3), (2,), (5, 4), 3),
+    ((3, 1), (2,), (4, 5), 3),
+    ((8, 3), (1,), (2, 3), 2),
+    ((3, 3, 3), (2,), (2, 1, 3), 2),
+    ((4, 3, 2), (2,), (3, 2, 1), 3),
+    ((1, 2, 2), (3,), (2, 4, 3), 2),
+    ((2, 2), (), (3, 5), 3),
+    ((2, 2), (2, 3), (4, 1), 3),
+    ((2, 3), (2, 1, 3), (4, 5), 2),
+)
+
+
+def _calls(geometries: tuple[Any, ...]) -> Iterator[Call]:
+    for (scale, batch, spatial, channels), data_format, order, operation in product(geometries, DATA_FORMATS, ORDERS, OPERATIONS):
+        yield Call(operation, scale, order, data_format, batch, spatial, channels)
+
+
+def _is_native(call: Call) -> bool:
+    """Whether the frameworks have this themselves: DCR with channels last, or CRD with channels first."""
+    return (call.order, call.data_format) in (("DCR", "channels_last"), ("CRD", "channels_first"))
+
+
+def _judged(clause: str, topic: str, check: Callable[..., None], call: Call, *also: str, slug: str = "", **more: Any) -> Case:
+    """Return a case of the shift, or of IP-003 when ``call`` is the inverse."""
+    primary = "IP-003" if call.inverse else clause
+    clauses = ("IP-003", clause) if call.inverse else (clause, *also)
+    case = f"{primary}/{topic}-{slug}{call.slug}"
+    options = {key: value for key, value in more.items() if key != "needs"}
+    needs = call.needs(**more.get("needs", {}))
+    return Case(case, clauses, "shift", needs, partial(check, call=call, clause=clause, case=case, **options))
+
+
+def _order_case(call: Call) -> Case:
+    clause = "IP-001" if call.inverse else CLAUSE_OF_ORDER[call.order]
+    case = f"{clause}/{call.slug}"
+    return Case(case, (clause,), "shift", call.needs(), partial(matches_formula, call=call, clause=clause, case=case))
+
+
+def cases(profile: str) -> Iterator[Case]:
+    """Yield the cases of PS, IP and CP."""
+    full = profile == "full"
+    yield from map(_order_case, _calls(FULL if full else QUICK))
+    plain = tuple(_calls((((2, 2), (2,), (3, 5), 3),)))
+    for call, dtype in product(plain, DTYPES):
+        if dtype != "float32" and (full or _is_native(call)):
+            yield _order_case(replace(call, dtype=dtype))
+    uneven = tuple(_calls((((2, 3), (3,), (4, 5), 2),)))
+    for call in plain:
+        if full or _is_native(call):
+            yield from _property_cases(call, full)
+    for call in uneven:
+        if full or (call.order, call.data_format) in (("DRC", "channels_last"), ("RCD", "channels_first")):
+            yield from _property_cases(call, full)
+    yield from _format_cases(full)
+    for call in (*plain, *uneven, *(_calls((((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2))) if full else ())):
+        case = f"IP-002/{call.slug}-first"
+        check = partial(undone, call=call, clause="IP-002", case=case)
+        yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
+    yield from _permutation_cases(full)
+
+
+def _property_cases(call: Call, full: bool) -> Iterator[Case]:
+    isotropic = len(set(call.scale)) == 1
+    yield _judged("PS-006", "own-factor", matches_some_order, call)
+    yield _judged("PS-007", "samples", sample_by_sample, call)
+    yield _judged("PS-011", "input", leaves_input, call)
+    ones = (1,) * len(call.scale)
+    if isotropic:
+        yield _judged("PS-008", "identity", identity, replace(call, scale=ones, channels=5))
+    for axis in range(len(call.scale)):
+        if not isotropic:
+            scale = tuple(1 if other == axis else r for other, r in enumerate(call.scale))
+            yield _judged("PS-008", "axis", matches_some_order, replace(call, scale=scale))
+    for batch in [(), (2, 3), (2, 1, 3)]:
+        if isotropic or full:
+            several = replace(call, batch=batch)
+            yield _judged("PS-007", "axes", same_as_one_batch_axis, several)
+    empties: list[tuple[str, dict[str, Any]]] = [("batch", {"batch": (0,)}), ("spatial", {"spatial": (0, *call.spatial[1:])})]
+    for what, change in [*empties, ("channels", {"channels": 0})]:
+        if isotropic or full:
+            yield _judged("PS-009", f"empty-{what}", empty, replace(call, **change))
+    if isotropic:
+        for dtype in DTYPES:
+            if full or dtype in ("float16", "float32", "float64", "bfloat16", "complex64", "int8", "bool"):
+                yield _judged("PS-010", "bits", keeps_bits, replace(call, dtype=dtype))
+    for layout in LAYOUTS:
+        if isotropic or full:
+            yield _judged("PS-012", layout, any_memory, call, layout=layout)
+
+
+def _format_cases(full: bool) -> Iterator[Case]:
+    geometries = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)]
+    for (scale, batch, spatial, channels), order, operation in product(geometries if full else geometries[:3], ORDERS, OPERATIONS):
+        call = Call(operation, scale, order, "channels_first", batch, spatial, channels)
+        yield _judged("PS-005", "formats", same_in_both_formats, call, needs={"second_format": "channels_last"})
+
+
+def _permutation_cases(full: bool) -> Iterator[Case]:
+    for scale, source, target in product([(2, 3), (3,), (2, 2), (2, 3, 2)] if full else [(2, 3), (2, 2)], ORDERS, ORDERS):
+        factors = "x".join(map(str, scale))
+        case = f"CP-001/{source}-to-{target}-{factors}"
+        needs = Needs(("channel_permutation",), order=source, target=target, ndim=len(scale), anisotropic=len(set(scale)) > 1)
+        yield Case(
+            case, ("CP-001",), "shift", needs, partial(permutation, scale=scale, source=source, target=target, clause="CP-001", case=case)
+        )
+    for source, target in product(ORDERS, ORDERS):
+        if source == target:
+            continue
+        case = f"CP-002/conv-{source}-to-{target}"
+        needs = Needs(
+            ("channel_permutation", "conv", "phase_shift"),
+            order=source,
+            target=target,
+            data_format="channels_last",
+            ndim=2,
+            batch_ndim=1,
+            anisotropic=True,
+            dtype="float32",
+        )
+        yield Case(case, ("CP-002",), "shift", needs, partial(permuted_weights, source=source, target=target, clause="CP-002", case=case))

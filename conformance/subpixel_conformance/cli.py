@@ -1,0 +1,420 @@
+"""The command ``subpixel``: judge implementations, read the specification, identify an order, plan stages.
+
+Exit status: 0 conforming, 1 not conforming, 2 usage, 3 the adapter or the suite itself broke, 4 incomplete.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import textwrap
+import threading
+from collections.abc import Callable, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, NoReturn
+
+from subpixel_conformance import clauses, registry, report, runner
+from subpixel_conformance.terminal import Cell, Screen, counting_display, progress_display
+
+STYLES = {"conforming": "green", "non-conforming": "red", "incomplete": "yellow"}
+PLANS_SHOWN = 24
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given. The text is one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, with status 2."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command and return its exit status."""
+    parser = _arguments()
+    options = parser.parse_args(arguments)
+    commands: dict[str, Callable[[argparse.Namespace, Screen], int]] = {
+        "conform": conform,
+        "selftest": selftest,
+        "explain": explain,
+        "identify": identify,
+        "plan": plan,
+    }
+    try:
+        return commands[options.command](options, Screen())
+    except UsageError as error:
+        sys.stderr.write(f"subpixel {options.command}: {' '.join(str(error).split())}\n")
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = _Parser(prog="subpixel", description="The conformance suite of the sub-pixel convolution specification.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("conform", help="judge implementations against the specification")
+    names = ", ".join(registry.registry())
+    command.add_argument("--backend", action="append", default=[], metavar="NAME", help=f"by name: {names}")
+    command.add_argument("--adapter", action="append", default=[], metavar="SPEC", help="your own: pkg.mod:attr or file.py:attr")
+    command.add_argument("--peer", action="append", default=[], metavar="NAME", help="judged and shown, but not counted in the exit status")
+    command.add_argument(
+        "--device", action="append", default=[], metavar="D", help="cpu, cuda, …: required; every device present by default"
+    )
+    command.add_argument("--profile", choices=("quick", "full"), default="quick")
+    command.add_argument("--jobs", type=_positive(int), default=min(2, os.cpu_count() or 1), metavar="N", help="processes at a time")
+    command.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="seconds that a case may take")
+    command.add_argument("--json", type=Path, metavar="FILE")
+    command.add_argument("--junit", type=Path, metavar="FILE")
+    command.add_argument("--html", type=Path, metavar="FILE")
+    command.add_argument("--no-photograph", action="store_true", help="leave the exhibits out")
+
+    commands.add_parser("selftest", help="the suite against mutants that it must reject")
+
+    command = commands.add_parser("explain", help="show a clause of the specification")
+    command.add_argument("clause", metavar="CLAUSE")
+
+    command = commands.add_parser("identify", help="which order does a function follow?")
+    command.add_argument("function", metavar="pkg.mod:callable", help="called with (x, scale); file.py:callable works too")
+    command.add_argument("--data-format", choices=("channels_last", "channels_first"), help="both are tried by default")
+    command.add_argument("--ndim", type=_positive(int), default=2, metavar="N")
+
+    command = commands.add_parser("plan", help="the direct layer against every chain of stages")
+    command.add_argument("scale", metavar="SCALE", help='one factor for all axes ("8") or one per axis ("2,3")')
+    command.add_argument("--in", dest="in_channels", type=_positive(int), required=True, metavar="CI")
+    command.add_argument("--out", dest="out_channels", type=_positive(int), required=True, metavar="CO")
+    command.add_argument("--ndim", type=_positive(int), metavar="N", help="number of spatial axes: 2, or as many as SCALE has factors")
+    command.add_argument("--kernel-size", type=_positive(int), default=3, metavar="K")
+    command.add_argument("--width", type=_positive(int), metavar="C", help="channels between stages; CO by default")
+    command.add_argument("--no-bias", action="store_true")
+    command.add_argument("--separable", action="store_true")
+    command.add_argument("--spatial", type=_positive(int), nargs="+", metavar="H", help="input extents; 64 on every axis by default")
+    return parser
+
+
+def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        value = kind(text)
+        if not value > 0:
+            raise ValueError
+        return value
+
+    convert.__name__ = f"positive {kind.__name__}"
+    return convert
+
+
+# --- conform ---
+
+
+def conform(options: argparse.Namespace, screen: Screen) -> int:
+    """Judge, show the scoreboard, and write the reports."""
+    specs = chosen(options.backend, options.adapter, options.peer)
+    _writable(options)
+    display, shown = progress_display(screen)
+    with shown:
+        outcome = runner.conform(
+            specs,
+            required=options.backend,
+            devices=tuple(dict.fromkeys(options.device)),
+            profile=options.profile,
+            jobs=options.jobs,
+            timeout=options.timeout,
+            photograph=not options.no_photograph,
+            progress=display,
+        )
+    scoreboard(outcome, screen)
+    for path, write in ((options.json, report.write_json), (options.junit, report.write_junit), (options.html, report.write_html)):
+        if path is not None:
+            try:
+                write(path, outcome)
+            except OSError as error:
+                raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+            screen.line(f"wrote {path}")
+    return outcome.exit_code
+
+
+def chosen(backends: Sequence[str], adapters: Sequence[str], peers: Sequence[str]) -> list[tuple[registry.Spec, bool]]:
+    """Return the adapters to judge, each with whether its verdict counts.
+
+    With backends or adapters named, those count, and the peers are shown beside them. With none named, the implementations of this
+    distribution count, and without peers named either, everything else in the registry is a peer.
+    """
+    try:
+        counted = [registry.find(name) for name in backends] + [registry.located(target) for target in adapters]
+        beside = [registry.find(name) for name in peers]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    known = registry.registry().values()
+    if not counted:
+        counted = [spec for spec in known if spec.ours]
+        beside = beside or [spec for spec in known if not spec.ours]
+    together = {spec.name: (spec, False) for spec in beside} | {spec.name: (spec, True) for spec in counted}
+    return sorted(together.values(), key=lambda pair: not pair[1])
+
+
+def _writable(options: argparse.Namespace) -> None:
+    """Refuse now what could not be written after minutes of work."""
+    for path in (options.json, options.junit, options.html):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, not a file")
+        existing = next(parent for parent in path.absolute().parents if parent.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            raise UsageError(f"{path} cannot be written: {existing} is not a folder that can be written to")
+    if options.html is not None:
+        try:
+            import jinja2  # noqa: F401  only to know whether it is there
+        except ImportError as error:
+            raise UsageError("--html needs Jinja2; pip install 'subpixel-spec[conformance]'") from error
+
+
+def scoreboard(outcome: runner.Outcome, screen: Screen) -> None:
+    """Show the verdicts, the clauses that are not met, the failures with a reproduction, the photograph, and what is missing."""
+    classes = report.conformance_classes(outcome.runs)
+    for title, counted in (("Passed of judged, by conformance class", True), ("Peers: judged and shown, not counted", False)):
+        rows = [_score(run, classes) for run in outcome.runs if run.counted is counted]
+        if rows:
+            screen.table(title, ["adapter", "device", *classes, "verdict"], rows)
+    _clauses_not_met(outcome, screen)
+    _failures(outcome, screen)
+    _exhibits(outcome, screen)
+    _not_judged(outcome, screen)
+    names = ", ".join(dict.fromkeys(run.adapter for run in outcome.runs if run.counted)) or "nothing"
+    against = f"specification {clauses.specification_version()}, profile {outcome.profile}"
+    screen.line(f"{outcome.verdict}: {names}; {against}", STYLES[outcome.verdict])
+
+
+def _score(run: runner.Run, classes: Sequence[str]) -> list[Cell]:
+    found = run.by_class()
+    cells: list[Cell] = []
+    for name in classes:
+        counts = found.get(name, {})
+        cells.append(_passed(counts.get("pass", 0), sum(counts.get(status, 0) for status in runner.JUDGED)))
+    return [run.adapter, run.device or "–", *cells, (run.verdict, STYLES[run.verdict])]
+
+
+def _passed(passed: int, judged: int) -> Cell:
+    return (f"{passed}/{judged}", "green" if passed == judged else "red") if judged else ("–", "dim")
+
+
+def _clauses_not_met(outcome: runner.Outcome, screen: Screen) -> None:
+    """Show, for every clause that someone breaks, how everyone does on it."""
+    broken = sorted(
+        {clause for run in outcome.runs for result in run.results if result.status in runner.WRONG for clause in result.clauses}
+    )
+    at_a_time = max(1, (screen.width - 26) // 8)
+    for start in range(0, len(broken), at_a_time):
+        shown = broken[start : start + at_a_time]
+        rows: list[list[Cell]] = []
+        for run in outcome.runs:
+            row: list[Cell] = [run.adapter, run.device or "–"]
+            for clause in shown:
+                statuses = [result.status for result in run.results if clause in result.clauses and result.status in runner.JUDGED]
+                row.append(_passed(statuses.count("pass"), len(statuses)))
+            rows.append(row)
+        screen.table("Clauses that not all meet", ["adapter", "device", *shown], rows)
+
+
+def _not_judged(outcome: runner.Outcome, screen: Screen) -> None:
+    """Show what was claimed or asked for and could not be judged here, and why."""
+    rows: list[list[Cell]] = []
+    for missing in outcome.missing:
+        rows.append([missing.adapter, missing.device or "–", ("absent" if missing.device is None else "device", "yellow"), missing.reason])
+    for run in outcome.runs:
+        if run.results and len(run.results) != len(run.planned):
+            left = len(run.planned) - len(run.results)
+            rows.append([run.adapter, run.device or "–", (f"{left} cases", "red"), "not run"])
+    for run, reason, count in report.unavailable(outcome.runs):
+        rows.append([run.adapter, run.device or "–", (f"{count} cases", "yellow"), reason])
+    if rows:
+        screen.table("Not judged here", ["adapter", "device", "what", "reason"], rows)
+
+
+def _failures(outcome: runner.Outcome, screen: Screen) -> None:
+    for run in outcome.runs:
+        if run.error:
+            screen.line(f"{run.adapter} on {run.device or 'no device'}: {run.error}", "red")
+        if run.note:
+            screen.line(f"{run.adapter} on {run.device}: {run.note}", "yellow")
+    texts = clauses.clauses()
+    reproduced: set[int] = set()
+    for group in report.failures(outcome.runs):
+        run, clause, first = group["run"], group["clause"], group["results"][0]
+        statuses = ", ".join(sorted({result.status for result in group["results"]}))
+        orders = f"; what came out is in order {' or '.join(group['orders'])}" if group["orders"] else ""
+        screen.line(
+            f"{clause}  {run.adapter} on {run.device}: {len(group['results'])} of {group['judged']} cases {statuses}{orders}", "bold red"
+        )
+        if clause in texts:
+            screen.line(textwrap.shorten(texts[clause].text, 240, placeholder=" …"), "dim")
+        screen.line(f"first: {first.message}")
+        if group["reproduction"] and id(run) not in reproduced:
+            reproduced.add(id(run))
+            screen.line("to see it:")
+            screen.code(group["reproduction"])
+        screen.line()
+
+
+def _exhibits(outcome: runner.Outcome, screen: Screen) -> None:
+    rows: list[list[Cell]] = []
+    for run in outcome.runs:
+        photograph, checkerboard = (run.exhibits.get(name, {}) for name in ("photograph", "checkerboard"))
+        cells = [cell for row in photograph.get("cells", []) for cell in row]
+        shown: list[Cell] = [(f"{sum(cells)}/{len(cells)}", "green" if all(cells) else "red") if cells else ("–", "dim")]
+        measures = [checkerboard.get("constructed"), *(checkerboard.get("variants", {}).get(name) for name in report.VARIANTS)]
+        shown += [(f"{measure:.1e}" if measure else "0") if isinstance(measure, (int, float)) else ("–", "dim") for measure in measures]
+        problems = [f"{name}: {exhibit['error']}" for name, exhibit in run.exhibits.items() if "error" in exhibit]
+        if cells or problems or any(isinstance(measure, (int, float)) for measure in measures):
+            rows.append([run.adapter, run.device or "–", *shown, (", ".join(problems), "red")])
+    if rows:
+        columns = ["adapter", "device", "photo", "as built", "ICNR", "own bias", "own kernel", "both own", ""]
+        screen.table("The photograph under 4 × 4 orders; the checkerboard of a layer as built, and with seeded parameters", columns, rows)
+
+
+# --- the other commands ---
+
+
+def selftest(options: argparse.Namespace, screen: Screen) -> int:
+    """Run the suite against its mutants, which it must reject, and against null mutants, which it must pass."""
+    from subpixel_conformance import selftest as suite
+
+    display, tell = counting_display(screen)
+    with display:
+        found = suite.selftest(tell)
+    for title, findings in (("Wrong on purpose, to be rejected", found.mutants), ("Right in another way, to be passed", found.nulls)):
+        screen.table(
+            title,
+            ["implementation", "", "judged", "violates", "what is amiss, or history"],
+            [_found(finding) for finding in findings],
+            right=(2,),
+        )
+    caught, clean = (sum(finding.passed for finding in findings) for findings in (found.mutants, found.nulls))
+    summary = f"{caught} of {len(found.mutants)} mutants rejected for the right clauses, {clean} of {len(found.nulls)} null mutants passed"
+    screen.line(summary, "green" if found.passed else "red")
+    return 0 if found.passed else 1
+
+
+def _found(finding: Any) -> list[Cell]:
+    amiss = [f"{clause} found nothing" for clause in sorted(finding.missed)]
+    amiss += [f"{clause} fails too: {finding.failing[clause]}" for clause in sorted(finding.unexpected)]
+    amiss += [] if finding.judged else ["nothing was judged"]
+    status: Cell = ("as it must", "green") if finding.passed else ("NOT", "red")
+    return [finding.name, status, str(finding.judged), ", ".join(sorted(finding.violates)) or "–", "; ".join(amiss) or finding.history]
+
+
+def explain(options: argparse.Namespace, screen: Screen) -> int:
+    """Show one clause."""
+    try:
+        texts = clauses.clauses()
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
+    wanted = options.clause.upper()
+    if wanted not in texts:
+        near = [name for name in texts if name[:2] == wanted[:2]] or sorted({name[:2] for name in texts})
+        raise UsageError(f"clause must be one of the specification's; got {options.clause!r}; there are {', '.join(near)}")
+    clause = texts[wanted]
+    screen.line(f"{clause.id}  {clause.level}  ({clause.file}, specification {clauses.specification_version()})", "bold")
+    screen.line(clause.text)
+    return 0
+
+
+def identify(options: argparse.Namespace, screen: Screen) -> int:
+    """Say which order a function follows, in each data format."""
+    try:
+        spec = registry.located(options.function)
+    except ValueError as error:
+        raise UsageError(str(error).replace("adapter must", "function must").replace(":attr", ":callable")) from error
+    formats = [options.data_format] if options.data_format else ["channels_last", "channels_first"]
+    found: list[dict[str, Any]] = []
+    broken: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="subpixel-") as temporary:
+        job, records, log = (Path(temporary, name) for name in ("job.json", "records.jsonl", "log"))
+        description = {"action": "identify", "target": spec.target, "ndim": options.ndim, "data_formats": formats, "records": str(records)}
+        job.write_text(json.dumps(description), encoding="utf-8")
+
+        def take(record: Any) -> None:
+            if record["type"] == "identified":
+                found.append(record)
+            elif record["type"] == "error":
+                broken.append(record["message"])
+
+        code = runner.follow(job, records, log, {}, take, 300, threading.Event())
+        if len(found) < len(formats) and not broken:
+            broken.append(f"the process {runner.describe_exit(code) if code is not None else 'hung'}{runner.last_words(log)}")
+    if broken:
+        sys.stderr.write(f"subpixel identify: {broken[0]}\n")
+        return 3
+    for record in found:
+        answer = record["order"] or (f"refused ({record['reason']})" if record["reason"] else "none of the four orders")
+        screen.line(f"{record['data_format']}: {answer}")
+    return 0 if any(record["order"] for record in found) else 1
+
+
+def plan(options: argparse.Namespace, screen: Screen) -> int:
+    """Show what the direct layer and every chain of stages cost."""
+    from subpixel_core import factorizations, plan_stages
+
+    try:
+        factors = tuple(int(part) for part in options.scale.split(","))
+    except ValueError as error:
+        raise UsageError(f"SCALE must be integers with commas between them; got {options.scale!r}") from error
+    ndim = options.ndim or (2 if len(factors) == 1 else len(factors))
+    scale = factors * ndim if len(factors) == 1 else factors
+    spatial = tuple(options.spatial or (64,))
+    spatial = spatial * ndim if len(spatial) == 1 else spatial
+    if len(spatial) != ndim:
+        raise UsageError(f"--spatial must have one extent, or {ndim}; got {len(spatial)}")
+    if prod(scale) > 2**20:
+        raise UsageError(f"SCALE must have a product of at most {2**20}; got {options.scale}")
+
+    def planned(steps: Any) -> Any:
+        return plan_stages(
+            scale,
+            options.in_channels,
+            options.out_channels,
+            kernel_size=options.kernel_size,
+            ndim=ndim,
+            factors=steps,
+            width=options.width,
+            bias=not options.no_bias,
+            separable=options.separable,
+        )
+
+    try:
+        plans = {steps: planned(steps) for steps in factorizations(scale)}
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    direct = plans.pop((scale,))
+    chains = sorted(plans.items(), key=lambda pair: (pair[1].parameters, pair[1].macs(spatial)))
+    rows: list[list[Cell]] = [_planned("direct", direct, direct, spatial)]
+    rows += [_planned(_stages(steps), chain, direct, spatial) for steps, chain in chains[:PLANS_SHOWN]]
+    what = (
+        f"scale {'×'.join(map(str, scale))}, {options.in_channels} → {options.out_channels} channels, input {' × '.join(map(str, spatial))}"
+    )
+    columns = ["stages", "parameters", "of direct", "MACs", "of direct", "receptive field"]
+    screen.table(what, columns, rows, right=(1, 2, 3, 4))
+    if len(chains) > PLANS_SHOWN:
+        screen.line(f"{len(chains) - PLANS_SHOWN} more chains have more parameters than these")
+    screen.line("A chain is another class of functions than the direct layer, not a cheaper way to compute the same one (stages.md).")
+    return 0
+
+
+def _stages(steps: Sequence[Sequence[int]]) -> str:
+    return " · ".join(str(step[0]) if len(set(step)) == 1 else "×".join(map(str, step)) for step in steps)
+
+
+def _planned(name: str, plan: Any, direct: Any, spatial: Sequence[int]) -> list[Cell]:
+    parameters, macs = plan.parameters / direct.parameters, plan.macs(spatial) / direct.macs(spatial)
+    return [
+        name,
+        f"{plan.parameters:,}",
+        (f"{parameters:.2f}", "green" if parameters < 1 else "red" if parameters > 1 else ""),
+        f"{plan.macs(spatial):,}",
+        (f"{macs:.2f}", "green" if macs < 1 else "red" if macs > 1 else ""),
+        " × ".join(map(str, plan.receptive_field)),
+    ]

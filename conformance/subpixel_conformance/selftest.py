@@ -1,0 +1,99 @@
+"""The suite against implementations that are wrong on purpose, and against some that are right in another way.
+
+A mutant must fail, by every clause that it declares, and by no clause but those and the few that it names as consequences: so a red cell
+says what is wrong, not only that something is. A null mutant must pass everything that it claims.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .case import Case
+from .cases import all_cases
+from .judge import judge
+from .mutants import Mutant, all_mutants
+from .nulls import all_nulls
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one mutant, or of one null mutant (``violates`` is empty there).
+
+    ``failing`` maps the primary clause of every case that failed to the first such case; ``missed`` are declared clauses without a failing
+    case, ``unexpected`` clauses that fail though they are not declared.
+    """
+
+    name: str
+    violates: frozenset[str]
+    failing: Mapping[str, str]
+    missed: frozenset[str]
+    unexpected: frozenset[str]
+    judged: int
+    history: str = ""
+
+    @property
+    def null(self) -> bool:
+        """Whether this is an implementation that must pass."""
+        return not self.violates
+
+    @property
+    def passed(self) -> bool:
+        """Whether the suite did what it must: it judged something, and its diagnosis is right."""
+        return self.judged > 0 and not self.missed and not self.unexpected
+
+
+@dataclass(frozen=True)
+class SelftestReport:
+    """The findings, mutants first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every mutant was caught by the right clauses, and every null mutant is clean."""
+        return bool(self.findings) and all(finding.passed for finding in self.findings)
+
+    @property
+    def mutants(self) -> tuple[Finding, ...]:
+        """The findings on wrong implementations."""
+        return tuple(finding for finding in self.findings if not finding.null)
+
+    @property
+    def nulls(self) -> tuple[Finding, ...]:
+        """The findings on right ones."""
+        return tuple(finding for finding in self.findings if finding.null)
+
+
+def examine(adapter: Any, cases: tuple[Case, ...], mutant: Mutant | None = None) -> Finding:
+    """Return what the cases find in one mutant, or, without one, in an adapter that must pass."""
+    device = next(iter(adapter.devices()))
+    failing: dict[str, str] = {}
+    judged = 0
+    for case in cases:
+        result = judge(case, adapter, device)
+        judged += result.status in ("pass", "fail", "error")
+        if result.status in ("fail", "error"):
+            failing.setdefault(case.clauses[0], f"{case.id}: {result.message}")
+    violates = frozenset() if mutant is None else mutant.violates
+    tolerated = violates if mutant is None else violates | mutant.also
+    name, history = (adapter.name, "") if mutant is None else (mutant.name, mutant.history)
+    return Finding(name, violates, failing, violates - set(failing), frozenset(failing) - tolerated, judged, history)
+
+
+def selftest(progress: Progress | None = None) -> SelftestReport:
+    """Judge every mutant and every null mutant by the quick cases; ``progress(name, done, total)`` is called after each."""
+    cases = all_cases("quick")
+    wrong, right = all_mutants(), all_nulls()
+    total = len(wrong) + len(right)
+    findings: list[Finding] = []
+    for mutant in wrong:
+        findings.append(examine(mutant.adapter, cases, mutant))
+        if progress is not None:
+            progress(mutant.name, len(findings), total)
+    for adapter in right:
+        findings.append(examine(adapter, cases))
+        if progress is not None:
+            progress(adapter.name, len(findings), total)
+    return SelftestReport(tuple(findings))

@@ -1,0 +1,520 @@
+"""ER: what is refused, by whom, in the same words. The core writes the text; a backend that asks it says the same; nothing returns a result."""
+
+import re
+from dataclasses import dataclass, field
+from importlib import import_module
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+import subpixel_core as core
+from hypothesis import given
+from hypothesis import strategies as st
+from subpixel_core import DATA_FORMATS, ORDERS
+
+WRONG_SCALES = [0, -1, 2.0, True, "2", None, b"2", {2, 3}, 1j, np.float64(2), np.True_, np.array(2), np.array([2, 3])]
+WRONG_TUPLES = [(), [], (2, 0), (-3, 2), (2, True), (2.0, 2), (2, "2"), (2, None), [2, 2.5], ((2, 2), 2)]
+WRONG_ORDERS = ["dcr", "NHWC", "", "DCR ", None, 3, b"DCR", ("DCR",), ["DCR"]]
+WRONG_FORMATS = ["NHWC", "channels_Last", "", None, 3, True, ("channels_last",)]
+WRONG_PADDINGS = [
+    "SAME",
+    "full",
+    "",
+    1,
+    None,
+    (1, 1),
+    ((1, 1),),
+    ((1, 1), (1,)),
+    ((1, -1), (0, 0)),
+    ((1.0, 1), (0, 0)),
+    ((True, 1), (0, 0)),
+]
+
+
+@pytest.fixture(scope="module", params=["torch", "tensorflow", "jax"])
+def backend(request):
+    """The package, with its adapter."""
+    framework = pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    before = framework.config.jax_enable_x64 if request.param == "jax" else None
+    package = import_module(f"subpixel_{request.param}")
+    import_module(f"subpixel_{request.param}.adapter")
+    yield package
+    if request.param == "jax":
+        framework.config.update("jax_enable_x64", before)  # the adapter turns it on for the whole process
+
+
+def refusal(function, *arguments, **options):
+    """Return the ValueError or TypeError of a call, which must not return; its text must end with what was received."""
+    with pytest.raises((ValueError, TypeError)) as raised:
+        function(*arguments, **options)
+    assert type(raised.value) in (ValueError, TypeError)
+    assert re.match(r"^[\w ]+ (must|in the) .+; got .+", str(raised.value), re.DOTALL), f"no argument, rule and value in: {raised.value}"
+    return raised.value
+
+
+def same(expected, function, *arguments, **options):
+    """Check that a call is refused as ``expected`` says: the same type, the same text."""
+    actual = refusal(function, *arguments, **options)
+    assert (type(actual), str(actual)) == (type(expected), str(expected))
+
+
+# --- the shift and its inverse, in the core and in every backend, eager and traced ---
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that is right but for one argument."""
+
+    operation: str = "phase_shift"
+    shape: tuple[int, ...] = (4, 6, 12)
+    scale: Any = (2, 3)
+    options: dict[str, Any] = field(default_factory=lambda: {"order": "DCR", "data_format": "channels_last"})
+
+    def of(self, package, x):
+        return getattr(package, self.operation)(x, self.scale, **self.options)
+
+
+@st.composite
+def wrong_calls(draw):
+    operation = draw(st.sampled_from(["phase_shift", "inverse_phase_shift"]))
+    options = {"order": draw(st.sampled_from(ORDERS)), "data_format": draw(st.sampled_from(DATA_FORMATS))}
+    ndim = draw(st.integers(1, 3))
+    scale = tuple(draw(st.lists(st.integers(2, 4), min_size=ndim, max_size=ndim)))
+    batch = tuple(draw(st.lists(st.integers(1, 3), max_size=2)))
+    spatial = tuple(draw(st.lists(st.integers(1, 3), min_size=ndim, max_size=ndim)))
+    channels = draw(st.integers(1, 3))
+    if operation == "phase_shift":
+        channels *= prod(scale)
+    else:
+        spatial = tuple(r * extent for r, extent in zip(scale, spatial, strict=True))
+
+    fault = draw(st.sampled_from(["scale", "factor", "order", "data_format", "rank", "multiple"]))
+    if fault == "scale":
+        scale = draw(st.sampled_from([0, -1, 2.0, True, "2", None, (), (2, 0), (2, True), (2.0,)]))
+    elif fault == "factor":
+        position = draw(st.integers(0, ndim - 1))
+        scale = (*scale[:position], draw(st.sampled_from([0, -2, 1.5, True, "3", None, np.float32(2)])), *scale[position + 1 :])
+    elif fault == "order":
+        options["order"] = draw(st.one_of(st.sampled_from(WRONG_ORDERS), st.text(max_size=4).filter(lambda word: word not in ORDERS)))
+    elif fault == "data_format":
+        options["data_format"] = draw(st.sampled_from(WRONG_FORMATS))
+    elif fault == "rank":
+        batch, spatial = (), spatial[: draw(st.integers(0, ndim - 1))]
+    elif operation == "phase_shift":
+        channels += draw(st.integers(1, prod(scale) - 1))
+    else:
+        position = draw(st.integers(0, ndim - 1))
+        spread = draw(st.integers(1, scale[position] - 1))
+        spatial = (*spatial[:position], spatial[position] + spread, *spatial[position + 1 :])
+    last = options["data_format"] != "channels_first"
+    return Call(operation, (*batch, *spatial, channels) if last else (*batch, channels, *spatial), scale, options)
+
+
+@given(call=wrong_calls())
+def test_a_wrong_shift_is_refused_by_the_core(call):
+    refusal(call.of, core, np.zeros(call.shape, np.float32))
+
+
+@given(call=wrong_calls())
+def test_a_wrong_shift_is_refused_by_every_backend_in_the_words_of_the_core(backend, call):
+    expected = refusal(call.of, core, np.zeros(call.shape, np.float32))
+    same(expected, call.of, backend, backend.adapter.adapter.to_native(np.zeros(call.shape, np.float32), "cpu"))
+
+
+EACH_RULE = {
+    "ER-001": (Call(scale=(2, 0)), ValueError, "scale must be 1 or more on every axis; got (2, 0)"),
+    "ER-001, an int": (Call(scale=-1), ValueError, "scale must be 1 or more; got -1"),
+    "ER-002, a float": (Call(scale=2.0), TypeError, "scale must be an integer or a tuple of integers; got 2.0"),
+    "ER-002, a boolean": (Call(scale=(2, True)), TypeError, "scale must be an integer or a tuple of integers; got (2, True)"),
+    "ER-002, a string": (Call(scale="2"), TypeError, "scale must be an integer or a tuple of integers; got '2'"),
+    "ER-002, nothing": (Call(scale=()), ValueError, "scale must have at least one value; got ()"),
+    "ER-003": (Call(shape=(4, 6, 10)), ValueError, "channels must be a multiple of 6, the product of scale=(2, 3); got 10"),
+    "ER-004": (
+        Call("inverse_phase_shift", (4, 7, 12)),
+        ValueError,
+        "extent of spatial axis 1 must be a multiple of 3, its factor in scale=(2, 3); got 7",
+    ),
+    "ER-005, order": (
+        Call(options={"order": "dcr", "data_format": "channels_last"}),
+        ValueError,
+        "order must be one of 'DCR', 'CRD', 'DRC', 'RCD'; got 'dcr'",
+    ),
+    "ER-005, format": (
+        Call(options={"order": "DCR", "data_format": None}),
+        ValueError,
+        "data_format must be one of 'channels_last', 'channels_first'; got None",
+    ),
+    "ER-006": (
+        Call(shape=(4, 6)),
+        ValueError,
+        "x must have 2 spatial axes for scale=(2, 3) and a channel axis, at least 3 axes; got 2",
+    ),
+}
+each_rule = pytest.mark.parametrize(("call", "kind", "text"), EACH_RULE.values(), ids=EACH_RULE.keys())
+
+
+@each_rule
+def test_each_rule_has_its_type_and_text(call, kind, text):
+    error = refusal(call.of, core, np.zeros(call.shape))
+    assert (type(error), str(error)) == (kind, text)
+
+
+@each_rule
+def test_a_traced_function_refuses_in_the_same_words_or_around_them(backend, call, kind, text):
+    adapter = backend.adapter.adapter
+    x = adapter.to_native(np.zeros(call.shape, np.float32), "cpu")
+    # The arguments written out, as a user writes them: torch takes numbers from outside the function for unknown ones.
+    source = f"lambda x: backend.{call.operation}(x, {call.scale!r}, **{call.options!r})"
+    function = eval(source, {"backend": backend})
+    modes = [mode for mode, reason in adapter.modes("cpu").items() if reason is None and mode not in ("eager", "vmap")]
+    for mode in modes:
+        if mode.endswith("dynamic") and call.operation == "inverse_phase_shift":
+            continue  # what does not divide an unknown extent is the framework's own error
+        if mode == "function-dynamic" and "channels" in text:
+            continue  # there the channels are unknown as well
+        with pytest.raises(Exception, match=re.escape(text)):
+            adapter.compile(function, mode)(x)
+
+
+def test_what_does_not_divide_an_extent_unknown_to_the_compiler_is_an_error_at_run_time(backend):
+    adapter = backend.adapter.adapter
+    for mode, reason in adapter.modes("cpu").items():
+        if reason is None and mode.endswith("dynamic"):
+            for call in (EACH_RULE["ER-003"][0], EACH_RULE["ER-004"][0]):
+                with pytest.raises(Exception):  # noqa: B017, PT011 -- the framework's own, whichever it is
+                    adapter.compile(lambda x, call=call: call.of(backend, x), mode)(
+                        adapter.to_native(np.zeros(call.shape, np.float32), "cpu")
+                    )
+
+
+# --- layers and initializers: as the core refuses the same arguments ---
+
+
+def build(backend, chained=False, *, ndim=2, in_channels=3, out_channels=4, kernel_size=3, scale=6, **options):
+    """Construct a layer, parameters included; return it as a function of a tensor of channels_last."""
+    adapter = backend.adapter.adapter
+    prefix = "Chained" if chained else ""
+    if backend.__name__ == "subpixel_torch":
+        module = getattr(backend, f"{prefix}SubpixelConv{ndim}d")(in_channels, out_channels, kernel_size, scale, **options)
+        return lambda x: module(adapter.to_native(np.moveaxis(x, -1, 1).copy() if x.ndim > 1 else x, "cpu"))
+    if backend.__name__ == "subpixel_tensorflow":
+        layer = getattr(backend, f"{prefix}SubpixelConv{ndim}D")(out_channels, kernel_size, scale, **options)
+        layer.build((None,) * (ndim + 1) + (in_channels,))
+        return lambda x: layer(adapter.to_native(x, "cpu"))
+    import jax
+
+    applied = {name: options.pop(name) for name in ("padding", "blur") if name in options}
+    init, apply = ("init_chained_subpixel_conv", "chained_subpixel_conv") if chained else ("init_subpixel_conv", "subpixel_conv")
+    params = getattr(backend, init)(jax.random.key(0), in_channels, out_channels, kernel_size, scale, ndim=ndim, **options)
+    applied |= {name: options[name] for name in ("order", "factors") if name in options}
+    return lambda x: getattr(backend, apply)(params, adapter.to_native(x, "cpu"), scale=scale, **applied)
+
+
+def plan_refusal(backend, **options):
+    """Return how `plan_stages` refuses the arguments of a layer, with the layer's own name for the output channels."""
+    arguments = {"ndim": 2, "in_channels": 3, "out_channels": 4, "kernel_size": 3, "scale": 6, **options}
+    expected = refusal(core.plan_stages, arguments.pop("scale"), arguments.pop("in_channels"), arguments.pop("out_channels"), **arguments)
+    if backend.__name__ == "subpixel_tensorflow":
+        return type(expected)(str(expected).replace("out_channels", "filters"))
+    return expected
+
+
+both_layers = pytest.mark.parametrize("chained", [False, True], ids=["plain", "chained"])
+
+
+@both_layers
+@pytest.mark.parametrize("scale", [*WRONG_SCALES[:6], *WRONG_TUPLES, (2,), (2, 3, 2)], ids=repr)
+def test_a_layer_refuses_a_scale_as_the_plan_does(backend, chained, scale):
+    same(plan_refusal(backend, scale=scale), build, backend, chained, scale=scale)
+
+
+@both_layers
+@pytest.mark.parametrize("kernel_size", [0, -1, 3.0, True, "3", None, (), (3,), (3, 0), (3, 3, 3), (3, 2.0)], ids=repr)
+def test_a_layer_refuses_a_kernel_size_as_the_plan_does(backend, chained, kernel_size):
+    same(plan_refusal(backend, kernel_size=kernel_size), build, backend, chained, kernel_size=kernel_size)
+
+
+@both_layers
+@pytest.mark.parametrize("argument", ["in_channels", "out_channels"])
+@pytest.mark.parametrize("channels", [0, -1, 3.0, True, "3"], ids=repr)
+def test_a_layer_refuses_channels_as_the_plan_does(backend, chained, argument, channels):
+    if backend.__name__ == "subpixel_tensorflow" and argument == "in_channels":
+        pytest.skip("a Keras layer reads them from its input")
+    same(plan_refusal(backend, **{argument: channels}), build, backend, chained, **{argument: channels})
+
+
+@pytest.mark.parametrize(
+    "factors", [(2, 2), (6, 6), (), 6, "23", (2, 0), (2.0, 3), (2, True), ((2, 2, 2), 3), (2, (3, 2)), (2, None)], ids=repr
+)
+def test_a_chain_refuses_factors_that_do_not_reach_its_scale(backend, factors):
+    same(plan_refusal(backend, factors=factors), build, backend, True, factors=factors)
+
+
+@pytest.mark.parametrize("width", [0, -1, 4.0, True, "4"], ids=repr)
+def test_a_chain_refuses_a_width_as_the_plan_does(backend, width):
+    same(plan_refusal(backend, factors=(2, 3), width=width), build, backend, True, factors=(2, 3), width=width)
+
+
+@both_layers
+@pytest.mark.parametrize("padding", WRONG_PADDINGS, ids=repr)
+def test_a_layer_refuses_a_padding_as_the_convolution_does(backend, chained, padding):
+    x = np.zeros((1, 5, 6, 3), np.float32)
+    expected = refusal(core.conv, x, np.zeros((3, 3, 3, 4)), padding=padding)
+    same(expected, lambda: build(backend, chained, padding=padding)(x))
+
+
+@both_layers
+@pytest.mark.parametrize("order", WRONG_ORDERS, ids=repr)
+def test_a_layer_refuses_an_order_as_the_shift_does(backend, chained, order):
+    same(refusal(core.icnr, np.zeros((3, 3, 3, 4)), 6, order=order), build, backend, chained, order=order)
+
+
+@both_layers
+@pytest.mark.parametrize("flag", ["separable", "blur"])
+@pytest.mark.parametrize("value", [1, 0, None, "yes", 1.0], ids=repr)
+def test_a_layer_refuses_what_is_not_true_or_false(backend, chained, flag, value):
+    expected = TypeError(f"{flag} must be True or False; got {value!r}")
+    same(expected, lambda: build(backend, chained, **{flag: value})(np.zeros((1, 5, 6, 3), np.float32)))
+
+
+@both_layers
+@pytest.mark.parametrize("separable", [False, True], ids=["full", "separable"])
+@pytest.mark.parametrize("shape", [(1, 5, 6, 4), (1, 5, 6, 2), (1, 5, 3), (5, 6, 3)[:2], (2, 1, 5, 6, 3)], ids=repr)
+def test_a_layer_refuses_an_input_of_other_channels_or_rank_in_the_words_of_the_convolution(backend, chained, separable, shape):
+    layer = build(backend, chained, separable=separable, factors=(2, 3)) if chained else build(backend, separable=separable)
+    x = np.zeros(shape, np.float32)
+    expected = refusal(core.conv, x, np.zeros((3, 3, 3, 4)))
+    # Keras adds the layer's name and its arguments around the text of an exception.
+    with pytest.raises(ValueError, match=re.escape(str(expected))):
+        layer(x)
+
+
+def test_a_layer_refuses_a_kernel_larger_than_the_padded_input(backend):
+    x = np.zeros((1, 2, 6, 3), np.float32)
+    expected = refusal(core.conv, x, np.zeros((4, 3, 3, 4)), padding="valid")
+    layer = build(backend, kernel_size=(4, 3), padding="valid")
+    with pytest.raises(ValueError, match=re.escape(str(expected))):
+        layer(x)
+
+
+@pytest.mark.parametrize("scale", [*WRONG_SCALES[:6], *WRONG_TUPLES], ids=repr)
+def test_a_shift_layer_refuses_its_scale_when_it_is_made(backend, scale):
+    if backend.__name__ == "subpixel_jax":
+        pytest.skip("JAX has functions, no layer")
+    same(refusal(core.phase_shift, np.zeros((4, 6, 12)), scale, order="DCR"), backend.PhaseShift, scale)
+
+
+@pytest.mark.parametrize("order", WRONG_ORDERS, ids=repr)
+def test_a_shift_layer_refuses_its_order_when_it_is_made(backend, order):
+    if backend.__name__ == "subpixel_jax":
+        pytest.skip("JAX has functions, no layer")
+    same(refusal(core.phase_shift, np.zeros((4, 6, 12)), 2, order=order), backend.PhaseShift, 2, order=order)
+
+
+def initialize(backend, shape, scale, order="DCR"):
+    if backend.__name__ == "subpixel_torch":
+        import torch
+
+        return backend.icnr_(torch.empty(*shape[::-1][:2], *shape[:-2]), scale, order=order)
+    if backend.__name__ == "subpixel_tensorflow":
+        return backend.ICNR("zeros", scale, order)(shape)
+    import jax
+
+    return backend.icnr(jax.nn.initializers.zeros, scale, order)(jax.random.key(0), shape)
+
+
+@pytest.mark.parametrize("scale", [*WRONG_SCALES[:6], *WRONG_TUPLES, (2,), (2, 3, 2)], ids=repr)
+def test_the_initializer_refuses_a_scale_as_the_core_does(backend, scale):
+    expected = refusal(core.base_shape, (3, 2, 3, 12), scale)
+    if isinstance(scale, (tuple, list)) and not scale and backend.__name__ == "subpixel_tensorflow":
+        expected = ValueError("scale must have at least one value; got ()")  # made before there is a kernel, whose rank would tell how many
+    same(expected, initialize, backend, (3, 2, 3, 12), scale)
+
+
+@pytest.mark.parametrize("order", WRONG_ORDERS, ids=repr)
+def test_the_initializer_refuses_an_order_as_the_core_does(backend, order):
+    same(refusal(core.icnr, np.zeros((3, 2, 3, 12)), 2, order=order), initialize, backend, (3, 2, 3, 12), 2, order)
+
+
+@given(channels=st.integers(1, 40).filter(lambda channels: channels % 6), order=st.sampled_from(ORDERS))
+def test_the_initializer_refuses_channels_that_the_scale_does_not_divide(backend, channels, order):
+    expected = refusal(core.base_shape, (3, 2, 3, channels), (2, 3))
+    assert str(expected) == f"channels must be a multiple of 6, the product of scale=(2, 3); got {channels}"
+    same(expected, initialize, backend, (3, 2, 3, channels), (2, 3), order)
+
+
+@pytest.mark.parametrize("scale", [*WRONG_SCALES[:6], *WRONG_TUPLES], ids=repr)
+def test_the_blur_refuses_a_scale_as_the_core_does(backend, scale):
+    x = np.zeros((1, 4, 6, 2), np.float32)
+    same(refusal(core.box_blur, x, scale), backend.box_blur, backend.adapter.adapter.to_native(x, "cpu"), scale)
+
+
+def test_the_blur_refuses_a_tensor_without_room_for_its_axes(backend):
+    refusal(backend.box_blur, backend.adapter.adapter.to_native(np.zeros((4, 6), np.float32), "cpu"), 2)
+
+
+# --- the rest of the core ---
+
+x, kernel, bias = np.zeros((1, 4, 6, 3)), np.zeros((3, 2, 3, 12)), np.zeros(12)
+TAKES_A_SCALE = {
+    "phase_shift": lambda scale: core.phase_shift(np.zeros((4, 6, 36)), scale, order="DCR"),
+    "inverse_phase_shift": lambda scale: core.inverse_phase_shift(np.zeros((4, 6, 36)), scale, order="DCR"),
+    "rearrangement": lambda scale: core.rearrangement(4, scale, order="DCR", data_format="channels_last"),
+    "channel_permutation": lambda scale: core.channel_permutation(36, scale, source="DCR", target="CRD"),
+    "nearest_upsample": lambda scale: core.nearest_upsample(x, scale),
+    "subpixel_conv": lambda scale: core.subpixel_conv(x, kernel, scale=scale, order="DCR"),
+    "separable_subpixel_conv": lambda scale: core.separable_subpixel_conv(
+        x, np.zeros((3, 2, 3, 1)), np.zeros((1, 1, 3, 12)), scale=scale, order="DCR"
+    ),
+    "icnr": lambda scale: core.icnr(kernel, scale, order="DCR"),
+    "icnr_bias": lambda scale: core.icnr_bias(bias, scale, order="DCR"),
+    "icnr_residual": lambda scale: core.icnr_residual(kernel, scale, order="DCR"),
+    "icnr_weight_norm": lambda scale: core.icnr_weight_norm(kernel, scale, order="DCR"),
+    "base_shape": lambda scale: core.base_shape(kernel.shape, scale),
+    "fans": lambda scale: core.fans(kernel.shape, scale),
+    "box_blur": lambda scale: core.box_blur(x, scale),
+    "checkerboard": lambda scale: core.checkerboard(x, scale),
+    "plan_stages": lambda scale: core.plan_stages(scale, 3, 3),
+}
+
+
+@pytest.mark.parametrize("function", TAKES_A_SCALE)
+@pytest.mark.parametrize("scale", [*WRONG_SCALES, *WRONG_TUPLES], ids=repr)
+def test_every_function_of_the_core_refuses_a_wrong_scale_by_name(function, scale):
+    error = refusal(TAKES_A_SCALE[function], scale)
+    assert str(error).startswith("scale must ")
+    received = tuple(scale) if isinstance(scale, list) and isinstance(error, ValueError) else scale
+    assert str(error).endswith(f"; got {received!r}")
+
+
+TAKES_AN_ORDER = {
+    "phase_shift": lambda order: core.phase_shift(np.zeros((4, 6, 36)), 2, order=order),
+    "inverse_phase_shift": lambda order: core.inverse_phase_shift(np.zeros((4, 6, 36)), 2, order=order),
+    "rearrangement": lambda order: core.rearrangement(4, 2, order=order, data_format="channels_last"),
+    "channel_permutation, source": lambda order: core.channel_permutation(36, 2, source=order, target="CRD"),
+    "channel_permutation, target": lambda order: core.channel_permutation(36, 2, source="CRD", target=order),
+    "subpixel_conv": lambda order: core.subpixel_conv(x, kernel, scale=2, order=order),
+    "separable_subpixel_conv": lambda order: core.separable_subpixel_conv(
+        x, np.zeros((3, 2, 3, 1)), np.zeros((1, 1, 3, 12)), scale=2, order=order
+    ),
+    "icnr": lambda order: core.icnr(kernel, 2, order=order),
+    "icnr_bias": lambda order: core.icnr_bias(bias, 2, order=order),
+    "icnr_residual": lambda order: core.icnr_residual(kernel, 2, order=order),
+    "icnr_weight_norm": lambda order: core.icnr_weight_norm(kernel, 2, order=order),
+}
+
+
+@pytest.mark.parametrize("function", TAKES_AN_ORDER)
+@pytest.mark.parametrize("order", WRONG_ORDERS, ids=repr)
+def test_every_function_of_the_core_refuses_a_wrong_order(function, order):
+    error = refusal(TAKES_AN_ORDER[function], order)
+    assert type(error) is ValueError
+    assert re.match(r"^(order|source|target) must be one of 'DCR', 'CRD', 'DRC', 'RCD'; got ", str(error))
+    assert str(error).endswith(repr(order))
+
+
+def test_every_public_function_of_the_core_that_takes_a_scale_or_an_order_is_in_the_tables():
+    import inspect
+
+    functions = {name: inspect.signature(value).parameters for name, value in vars(core).items() if inspect.isfunction(value)}
+    assert {name for name, parameters in functions.items() if "scale" in parameters} - {"factorizations"} == set(TAKES_A_SCALE)
+    taking_orders = {name for name, parameters in functions.items() if {"order", "source"} & set(parameters)}
+    assert taking_orders == {name.partition(",")[0] for name in TAKES_AN_ORDER}
+
+
+OTHERS = [
+    (
+        lambda: core.channel_permutation(10, 2, source="DCR", target="CRD"),
+        "channels must be a multiple of 4, the product of scale=(2, 2); got 10",
+    ),
+    (lambda: core.channel_permutation(-4, 2, source="DCR", target="CRD"), "channels must be 0 or more; got -4"),
+    (lambda: core.channel_permutation(8.0, 2, source="DCR", target="CRD"), "channels must be an integer; got 8.0"),
+    (lambda: core.channel_permutation(True, 2, source="DCR", target="CRD"), "channels must be an integer; got True"),
+    (lambda: core.conv(x, np.zeros((3, 3))), "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 3)"),
+    (lambda: core.conv(x, np.zeros((3, 0, 3, 4))), "kernel must have at least one tap on every axis; got (3, 0, 3, 4)"),
+    (lambda: core.conv(x, np.zeros((3, 3, 2, 4))), "x must have 2 channels; got 3"),
+    (lambda: core.conv(x[0], kernel), "x must have 4 axes: one batch axis, 2 spatial and the channels; got 3"),
+    (lambda: core.conv(x, kernel, np.zeros(4)), "bias must have the shape (12,), one value per output channel; got (4,)"),
+    (lambda: core.conv(x, kernel, np.zeros((1, 12))), "bias must have the shape (12,), one value per output channel; got (1, 12)"),
+    (lambda: core.depthwise_conv(x, kernel), "depthwise must have the shape (*k, Ci, 1), one kernel per channel; got (3, 2, 3, 12)"),
+    (lambda: core.conv_transpose(x, kernel, stride=0), "stride must be 1 or more; got 0"),
+    (lambda: core.conv_transpose(x, kernel, stride=(2,)), "stride must have one value per spatial axis, 2; got (2,)"),
+    (lambda: core.conv_transpose(x, kernel, stride=2.0), "stride must be an integer or a tuple of integers; got 2.0"),
+    (lambda: core.conv_transpose(x, kernel, stride=2, padding=-1), "padding must be 0 or more; got -1"),
+    (lambda: core.conv_transpose(x, kernel, stride=2, padding="same"), "padding must be an integer or a tuple of integers; got 'same'"),
+    (lambda: core.conv_transpose(x, kernel, stride=2, output_padding=2), "output_padding must be below the stride (2, 2); got (2, 2)"),
+    (
+        lambda: core.conv_transpose(x, kernel, stride=2, padding=9),
+        "padding must not crop more than the extents (9, 12) from both ends; got (9, 9)",
+    ),
+    (
+        lambda: core.nearest_upsample(np.zeros((4, 6)), 2),
+        "x must have 2 spatial axes for scale=(2, 2) and a channel axis, at least 3 axes; got 2",
+    ),
+    (lambda: core.box_blur(np.zeros((4, 6)), 2), "x must have 2 spatial axes for scale=(2, 2) and a channel axis, at least 3 axes; got 2"),
+    (
+        lambda: core.checkerboard(np.zeros((4, 6)), 2),
+        "x must have 2 spatial axes for scale=(2, 2) and a channel axis, at least 3 axes; got 2",
+    ),
+    (lambda: core.checkerboard(x, 3), "extent of spatial axis 0 must be a multiple of 3, its factor in scale=(3, 3); got 4"),
+    (
+        lambda: core.subpixel_conv(x, np.zeros((3, 3, 3, 10)), scale=2, order="DCR"),
+        "channels must be a multiple of 4, the product of scale=(2, 2); got 10",
+    ),
+    (lambda: core.subpixel_conv(x, kernel, scale=(2,), order="DCR"), "scale must have one value per spatial axis, 2; got (2,)"),
+    (
+        lambda: core.separable_subpixel_conv(x, np.zeros((3, 2, 3, 1)), kernel, scale=2, order="DCR"),
+        "pointwise must have the shape (1, ..., 1, Ci, Co); got (3, 2, 3, 12)",
+    ),
+    (
+        lambda: core.icnr(np.zeros((3, 12)), 2, order="DCR"),
+        "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 12)",
+    ),
+    (lambda: core.icnr(kernel, (2, 2, 2), order="DCR"), "scale must have one value per spatial axis, 2; got (2, 2, 2)"),
+    (lambda: core.icnr_bias(np.zeros((1, 12)), 2, order="DCR"), "bias must have one axis; got 2"),
+    (
+        lambda: core.icnr_residual(np.zeros((1, 1, 3, 10)), 2, order="DCR"),
+        "channels must be a multiple of 4, the product of scale=(2, 2); got 10",
+    ),
+    (
+        lambda: core.icnr_residual(kernel, 2, order="DCR", bias=np.zeros(4)),
+        "bias must have the shape (12,), one value per output channel; got (4,)",
+    ),
+    (
+        lambda: core.icnr_weight_norm(np.zeros((3, 12)), 2, order="DCR"),
+        "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 12)",
+    ),
+    (lambda: core.base_shape((3, 12), 2), "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 12)"),
+    (lambda: core.fans((3, 3, 3, 10), 2), "channels must be a multiple of 4, the product of scale=(2, 2); got 10"),
+    (lambda: core.plan_stages(2, 0, 3), "in_channels must be 1 or more; got 0"),
+    (lambda: core.plan_stages(2, 3, 2.0), "out_channels must be an integer; got 2.0"),
+    (lambda: core.plan_stages(2, 3, 3, ndim=0), "ndim must be 1 or more; got 0"),
+    (lambda: core.plan_stages(2, 3, 3, ndim=2.0), "ndim must be an integer; got 2.0"),
+    (lambda: core.plan_stages(2, 3, 3, kernel_size=(3,)), "kernel_size must have one value per spatial axis, 2; got (3,)"),
+    (lambda: core.plan_stages(2, 3, 3, width=0), "width must be 1 or more; got 0"),
+    (lambda: core.plan_stages(2, 3, 3, objective="speed"), "objective must be one of 'parameters', 'macs'; got 'speed'"),
+    (lambda: core.plan_stages(2, 3, 3, max_parameters=-1), "max_parameters must be 0 or more; got -1"),
+    (lambda: core.plan_stages(2, 3, 3, bias=1), "bias must be True or False; got 1"),
+    (lambda: core.plan_stages(2, 3, 3, separable=None), "separable must be True or False; got None"),
+    (lambda: core.plan_stages(6, 3, 3, factors=6), "factors must be a tuple with the scale of every stage; got 6"),
+    (lambda: core.plan_stages(6, 3, 3).macs((2, -1)), "spatial must be 0 or more on every axis; got (2, -1)"),
+    (lambda: core.plan_stages(6, 3, 3).activations((2,)), "spatial must have one value per spatial axis, 2; got (2,)"),
+    (lambda: list(core.factorizations((2, 0))), "scale must be 1 or more on every axis; got (2, 0)"),
+]
+
+
+@pytest.mark.parametrize(("call", "text"), OTHERS, ids=[text for _, text in OTHERS])
+def test_the_core_names_the_argument_the_rule_and_the_value(call, text):
+    assert str(refusal(call)) == text
+
+
+@given(padding=st.sampled_from(WRONG_PADDINGS))
+def test_every_convolution_of_the_core_refuses_a_wrong_padding(padding):
+    for function in (
+        lambda: core.padding_widths(padding, (3, 2)),
+        lambda: core.conv(x, kernel, padding=padding),
+        lambda: core.depthwise_conv(x, np.zeros((3, 2, 3, 1)), padding=padding),
+        lambda: core.subpixel_conv(x, kernel, scale=2, order="DCR", padding=padding),
+    ):
+        assert str(refusal(function)).startswith("padding must be ")

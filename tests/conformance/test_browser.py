@@ -1,0 +1,117 @@
+"""The page in a real browser: its script runs, it fits a phone, and it follows the reader's preference for dark or light."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from subpixel_conformance import report
+from subpixel_conformance.photograph import ORDERS, VARIANTS
+from subpixel_conformance.runner import Outcome
+
+from .fakes import outcome_of, result
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine; Debian: apt-get install chromium")
+
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--allow-file-access-from-files"),
+)
+
+
+def browse(tmp_path, *arguments):
+    command = [BROWSER, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    long = result(
+        "fail", message="y[0, 0, 0, 1] must be 45.0; got 15.0 " + "and so on " * 40, reproduction="x = 1  # " + "x" * 200, order_found="CRD"
+    )
+    outcome = outcome_of(
+        result("pass", clauses=("PS-002",)), long, result("not_claimed", clauses=("PS-003",)), adapter="a-rather-long-adapter-name"
+    )
+    run = outcome.runs[0]
+    run.exhibits = {
+        "photograph": {"cells": [[True] * 4] * 4},
+        "checkerboard": {"constructed": 0.0, "variants": dict.fromkeys(VARIANTS, 0.25)},
+    }
+    rng = np.random.default_rng(0)
+    pictures = {f"cell_{taken}_{put}": rng.integers(0, 256, (160, 216, 3)).astype(np.uint8) for taken in ORDERS for put in ORDERS}
+    pictures |= {f"layer_{name}": rng.normal(size=(192, 256, 3)) for name in VARIANTS}
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    report.write_html(path, Outcome("quick", (run, *outcome_of(result("pass"), counted=False).runs), (), pictures))
+    return path
+
+
+def probe(page, tmp_path, script, fragment="", width=1200):
+    """Return what ``script`` evaluates to in the page, in a frame of that width."""
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe id="f" src="{page.as_uri()}{fragment}" style="width:{width}px;height:900px;border:0"></iframe>'
+        f'<script>f.onload = () => {{ const page = f.contentWindow; document.title = "[" + ({script}) + "]"; }}</script>',
+        encoding="utf-8",
+    )
+    shown = browse(tmp_path, "--dump-dom", "--window-size=1400,1000", frame.as_uri())
+    return re.search(r"<title>\[(.*?)\]</title>", shown).group(1)
+
+
+def test_the_script_runs_and_counts_the_clauses(page, tmp_path):
+    expected = len(report.clauses.clauses())
+    assert probe(page, tmp_path, "page.document.getElementById('filter-count').textContent") == f"{expected} clauses"
+
+
+def test_every_picture_is_shown(page, tmp_path):
+    loaded = "[...page.document.images].filter((i) => i.complete && i.naturalWidth > 0).length"
+    assert probe(page, tmp_path, loaded) == "20"
+
+
+def test_a_cell_opens_by_keyboard_and_shows_text_message_figures_and_reproduction(page, tmp_path):
+    opened = """(() => {
+      const cell = page.document.querySelector('.cell.fail'); cell.focus();
+      const focused = page.document.activeElement === cell; cell.click();
+      const dialog = page.document.querySelector('dialog');
+      return [focused, dialog.open, dialog.querySelectorAll('.order').length, /MUST equal/.test(dialog.textContent),
+        /must be 45.0/.test(dialog.textContent), dialog.querySelectorAll('pre').length].join();
+    })()"""
+    assert probe(page, tmp_path, opened) == "true,true,2,true,true,1"
+
+
+def test_a_link_opens_a_cell(page, tmp_path):
+    assert probe(page, tmp_path, "page.document.querySelector('dialog').open", "#open=PS-001,0") == "true"
+    assert probe(page, tmp_path, "page.document.querySelector('dialog').open", "#open=nonsense") == "false"
+
+
+def test_filters_leave_what_is_wrong(page, tmp_path):
+    filtered = """(() => {
+      const box = page.document.getElementById('filter-wrong'); box.click();
+      const rows = [...page.document.querySelectorAll('tr[data-clause]')];
+      return rows.filter((row) => row.offsetParent).map((row) => row.dataset.clause).join();
+    })()"""
+    assert probe(page, tmp_path, filtered) == "PS-001"
+
+
+@pytest.mark.parametrize("width", [360, 390, 1200])
+def test_the_page_is_never_wider_than_its_window(page, tmp_path, width):
+    assert probe(page, tmp_path, "page.document.documentElement.scrollWidth", width=width) == str(width)
+
+
+@pytest.mark.parametrize(("scheme", "darker"), [(0, True), (1, False)])
+def test_the_page_follows_the_preference_for_dark_or_light(page, tmp_path, scheme, darker):
+    Image = pytest.importorskip("PIL.Image")
+    browse(
+        tmp_path,
+        f"--blink-settings=preferredColorScheme={scheme}",
+        "--window-size=800,600",
+        f"--screenshot={tmp_path / 'page.png'}",
+        page.as_uri(),
+    )
+    pixels = np.asarray(Image.open(tmp_path / "page.png").convert("L"), int)
+    background = np.median(pixels)
+    assert (background < 60) == darker
+    assert (background > 200) != darker
+    assert np.abs(pixels - background).max() > 150

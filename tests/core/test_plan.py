@@ -1,0 +1,144 @@
+"""The plan: made from the rank alone, safe for symbolic extents and for sharded arrays, as short as that allows."""
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+
+from subpixel_core import DATA_FORMATS, ORDERS, phase_shift, rearrangement
+
+SCALES = [(2,), (1,), (2, 3), (3, 1), (1, 1), (2, 2, 2), (2, 1, 3), (1, 2, 1), (2, 3, 2, 3)]
+EVERY_PLAN = [
+    pytest.param(rank, scale, order, data_format, inverse, id=f"{scale}-{order}-{data_format}-{'inverse' if inverse else 'shift'}")
+    for scale, order, data_format, inverse in product(SCALES, ORDERS, DATA_FORMATS, [False, True])
+    for rank in [len(scale) + 3]
+]
+every_plan = pytest.mark.parametrize(("rank", "scale", "order", "data_format", "inverse"), EVERY_PLAN)
+
+
+class Symbol:
+    """An extent that is unknown: it can be multiplied and divided by an integer, and remembers; anything else raises."""
+
+    def __init__(self, axis, divided_by=1, times=1):
+        self.axis, self.divided_by, self.times = axis, divided_by, times
+
+    def __floordiv__(self, divisor):
+        assert self.times == 1
+        assert divisor > 1, "dividing by 1 makes a new symbol of a known one"
+        return Symbol(self.axis, self.divided_by * divisor)
+
+    def __mul__(self, factor):
+        assert factor > 1, "multiplying by 1 makes a new symbol of a known one"
+        return Symbol(self.axis, self.divided_by, self.times * factor)
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise AssertionError("a plan must not compare unknown extents")
+
+    def of(self, shape):
+        return shape[self.axis] // self.divided_by * self.times
+
+
+def axes_of(rank, scale, data_format):
+    """Return (batch axes, spatial axes, channel axis)."""
+    batch = rank - len(scale) - 1
+    if data_format == "channels_last":
+        return list(range(batch)), list(range(batch, rank - 1)), rank - 1
+    return list(range(batch)), list(range(batch + 1, rank)), batch
+
+
+@every_plan
+def test_unknown_extents_pass_through_and_those_neither_divided_nor_multiplied_untouched(rank, scale, order, data_format, inverse):
+    plan = rearrangement(rank, scale, order=order, data_format=data_format, inverse=inverse)
+    batch, spatial, _ = axes_of(rank, scale, data_format)
+    symbols = [Symbol(axis) for axis in range(rank)]
+    split, merged = plan.split(symbols), plan.merged(symbols)
+    untouched = [*batch, *(axis for axis, r in zip(spatial, scale, strict=True) if r == 1)]
+    for axis in untouched:
+        assert merged[axis] is symbols[axis]
+        assert sum(extent is symbols[axis] for extent in split) == 1
+
+    shape = [3 + axis for axis in range(rank)]
+    for axis in range(rank):
+        shape[axis] *= int(np.prod(scale))
+    for symbolic, known in zip((*split, *merged), (*plan.split(shape), *plan.merged(shape)), strict=True):
+        assert (symbolic.of(shape) if isinstance(symbolic, Symbol) else symbolic) == known
+
+
+@every_plan
+def test_batch_and_spatial_axes_are_never_joined_to_a_neighbour(rank, scale, order, data_format, inverse):
+    plan = rearrangement(rank, scale, order=order, data_format=data_format, inverse=inverse)
+    batch, spatial, channel = axes_of(rank, scale, data_format)
+    split = plan.split([Symbol(axis) for axis in range(rank)])
+    for axis in batch:
+        assert [(s.divided_by, s.times) for s in split if isinstance(s, Symbol) and s.axis == axis] == [(1, 1)]
+    for axis, r in zip(spatial, scale, strict=True):
+        assert [(s.divided_by, s.times) for s in split if isinstance(s, Symbol) and s.axis == axis] == [(r if inverse else 1, 1)]
+    in_order = [split[axis].axis for axis in plan.axes if isinstance(split[axis], Symbol) and split[axis].axis != channel]
+    assert in_order == [*batch, *spatial]
+
+
+@every_plan
+def test_parts_of_the_channel_axis_that_stay_neighbours_are_one_axis(rank, scale, order, data_format, inverse):
+    plan = rearrangement(rank, scale, order=order, data_format=data_format, inverse=inverse)
+    _, _, channel = axes_of(rank, scale, data_format)
+    split = plan.split([Symbol(axis) for axis in range(rank)])
+    part = [not isinstance(extent, Symbol) or extent.axis == channel for extent in split]
+    assert not [(a, b) for a, b in pairwise(plan.axes) if b == a + 1 and part[a] and part[b]]
+
+
+@pytest.mark.parametrize(
+    ("order", "data_format", "split_rank"),
+    [
+        *[("DCR", "channels_last", 5), ("CRD", "channels_last", 6), ("DRC", "channels_last", 6), ("RCD", "channels_last", 6)],
+        *[("DCR", "channels_first", 6), ("CRD", "channels_first", 6), ("DRC", "channels_first", 6), ("RCD", "channels_first", 6)],
+    ],
+)
+def test_two_dimensional_dcr_channels_last_transposes_five_axes_and_the_others_six(order, data_format, split_rank):
+    assert len(rearrangement(4, 2, order=order, data_format=data_format).axes) == split_rank
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("data_format", DATA_FORMATS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_factors_of_one_make_a_plan_that_moves_nothing(order, data_format, inverse):
+    plan = rearrangement(4, (1, 1), order=order, data_format=data_format, inverse=inverse)
+    assert plan.axes == (0, 1, 2, 3)
+    assert plan.split((2, 3, 4, 5)) == plan.merged((2, 3, 4, 5)) == (2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("imposter", [2.0, np.float64(2), True, (2, 2.0), (2.0, 2), "2"])
+def test_the_cache_does_not_take_what_equals_an_integer_for_one(imposter):
+    x = np.arange(24).reshape(1, 3, 8)
+    phase_shift(x, 2, order="DCR")
+    with pytest.raises(TypeError, match="scale must be an integer or a tuple of integers"):
+        phase_shift(x, imposter, order="DCR")
+
+
+def test_the_cache_does_not_take_true_for_one():
+    x = np.arange(24).reshape(1, 3, 8)
+    phase_shift(x, (1, 1), order="DCR")
+    for imposter in [True, (True, 1), (1, True), np.True_]:
+        with pytest.raises(TypeError, match="scale must be an integer or a tuple of integers"):
+            phase_shift(x, imposter, order="DCR")
+
+
+def test_a_refusal_is_not_remembered_as_an_answer_nor_an_answer_as_a_refusal():
+    x = np.arange(24).reshape(1, 3, 8)
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            phase_shift(x, 2.0, order="DCR")
+        assert phase_shift(x, 2, order="DCR").shape == (2, 6, 2)
+
+
+@every_plan
+def test_the_plan_from_the_cache_is_the_plan(rank, scale, order, data_format, inverse):
+    options = {"order": order, "data_format": data_format, "inverse": inverse}
+    assert rearrangement(rank, scale, **options) == rearrangement(rank, scale, **options, cached=False)
+
+
+def test_one_plan_serves_every_extent():
+    assert rearrangement(4, (2, 3), order="CRD", data_format="channels_first") is rearrangement(
+        4, (2, 3), order="CRD", data_format="channels_first"
+    )

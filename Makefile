@@ -4,12 +4,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+OURS := --backend numpy --backend torch --backend tensorflow --backend jax
+PEERS := --peer torch-native --peer tensorflow-native --peer keras-tensorflow --peer keras-jax --peer keras-torch
 CHECKOUT := PYTHONPATH=.:backends:conformance
 
 .PHONY: conformance test format lint types gpu selftest clean
 
 conformance: $(INSTALLED)
-	$(BIN)/subpixel conform --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
+	$(BIN)/subpixel conform $(OURS) $(PEERS) --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
 
 test: lint types
 	$(BIN)/python -m pytest -n 2

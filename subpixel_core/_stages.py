@@ -127,8 +127,8 @@ def plan_stages(
 ) -> StagePlan:
     """Plan how to reach a scale: in the stages given, or in those that cost least.
 
-    A chain has fewer parameters than the direct stage in most cases, and always more MACs; and it is another function, not a cheaper way
-    to compute the same one.
+    A chain has fewer parameters than the direct stage in most cases, and more MACs unless it is narrower than its input; and it is another
+    function, not a cheaper way to compute the same one.
 
     Parameters
     ----------

@@ -223,8 +223,8 @@ def chained_subpixel_conv(
 ) -> Array:
     """Apply sub-pixel convolutions one after the other, which together reach the scale.
 
-    A chain has fewer parameters than the direct layer in most cases and always more multiply-accumulates, and is another function:
-    see `subpixel_core.plan_stages`.
+    A chain has fewer parameters than the direct layer in most cases, more multiply-accumulates unless it is narrower than its input, and is
+    another function: see `subpixel_core.plan_stages`.
 
     Parameters
     ----------

@@ -276,8 +276,8 @@ def _fresh(option: Any) -> Any:
 class _ChainedSubpixelConv(keras.layers.Layer):
     """Sub-pixel convolutions one after the other, which together reach the scale.
 
-    A chain has fewer parameters than the direct layer in most cases and always more multiply-accumulates, and is another function:
-    see `subpixel_core.plan_stages`.
+    A chain has fewer parameters than the direct layer in most cases, more multiply-accumulates unless it is narrower than its input, and is
+    another function: see `subpixel_core.plan_stages`.
 
     Parameters
     ----------

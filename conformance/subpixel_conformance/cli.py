@@ -396,10 +396,11 @@ def plan(options: argparse.Namespace, screen: Screen) -> int:
     what = (
         f"scale {'×'.join(map(str, scale))}, {options.in_channels} → {options.out_channels} channels, input {' × '.join(map(str, spatial))}"
     )
-    columns = ["stages", "parameters", "of direct", "MACs", "of direct", "receptive field"]
+    columns = ["stages", "parameters", "fewer by", "MACs", "more by", "receptive field"]
     screen.table(what, columns, rows, right=(1, 2, 3, 4))
     if len(chains) > PLANS_SHOWN:
         screen.line(f"{len(chains) - PLANS_SHOWN} more chains have more parameters than these")
+    screen.line("Fewer by: parameters of direct / chain. More by: MACs of chain / direct.")
     screen.line("A chain is another class of functions than the direct layer, not a cheaper way to compute the same one (stages.md).")
     return 0
 
@@ -409,12 +410,12 @@ def _stages(steps: Sequence[Sequence[int]]) -> str:
 
 
 def _planned(name: str, plan: Any, direct: Any, spatial: Sequence[int]) -> list[Cell]:
-    parameters, macs = plan.parameters / direct.parameters, plan.macs(spatial) / direct.macs(spatial)
+    fewer, more = direct.parameters / plan.parameters, plan.macs(spatial) / direct.macs(spatial)
     return [
         name,
         f"{plan.parameters:,}",
-        (f"{parameters:.2f}", "green" if parameters < 1 else "red" if parameters > 1 else ""),
+        (f"{fewer:.2f}", "green" if fewer > 1 else "red" if fewer < 1 else ""),
         f"{plan.macs(spatial):,}",
-        (f"{macs:.2f}", "green" if macs < 1 else "red" if macs > 1 else ""),
+        (f"{more:.2f}", "green" if more < 1 else "red" if more > 1 else ""),
         " × ".join(map(str, plan.receptive_field)),
     ]

@@ -1,4 +1,4 @@
-"""ER: what is refused, by whom, in the same words. The core writes the text; a backend that asks it says the same; nothing returns a result."""
+"""ER: what is refused, in the core and in every backend, in the same words; nothing returns a result."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import subpixel_core as core
 from hypothesis import given
 from hypothesis import strategies as st
+
+import subpixel_core as core
 from subpixel_core import DATA_FORMATS, ORDERS
 
 WRONG_SCALES = [0, -1, 2.0, True, "2", None, b"2", {2, 3}, 1j, np.float64(2), np.True_, np.array(2), np.array([2, 3])]

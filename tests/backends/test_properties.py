@@ -1,4 +1,4 @@
-"""Every backend against the core, bit for bit: any shape, scale, order, format, dtype and stride; eager and compiled; forward and gradient."""
+"""Every backend against the core, bit for bit: any shape, scale, order, format, dtype, stride; eager and compiled; forward and gradient."""
 
 from dataclasses import dataclass
 from importlib import import_module

@@ -102,8 +102,9 @@ def test_by_default_the_shift_is_depth_to_space():
     np.testing.assert_array_equal(backend.inverse_phase_shift(iota(2, 6, 4, 3), 2), tf.nn.space_to_depth(iota(2, 6, 4, 3), 2))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("dtype", "jit_compile"), [("float16", False), ("bfloat16", False), ("float32", False), ("float64", False), ("float32", True)]
+)
 @pytest.mark.parametrize("scale", [(4,), (2, 3), (2, 1, 3), (1, 2, 3, 2)])
 def test_the_blur_is_the_references_in_every_dtype_and_its_gradient_the_transpose(scale, dtype, jit_compile):
     shape = (2, 4, 3, 5, 2)[: len(scale) + 1]
@@ -214,6 +215,17 @@ def test_gradients_of_a_separable_layer_in_float64_are_differences(ndim):
     step = integers(*x.shape, seed=8).astype("float64")
     bias_free = tf.reduce_sum((layer(x + step) - layer(x)) * weights)
     assert abs(float(bias_free) - float(tf.reduce_sum(gradients[0] * step))) < 1e-10
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_sum_and_bias_are_rounded_once_in_half_precision(jit_compile):
+    layer = backend.SubpixelConv2D(2, 1, (1, 3), kernel_initializer="ones", dtype="mixed_bfloat16")
+    layer.build((None, None, None, 257))
+    layer.bias.assign(np.full(6, -1))
+    run = tf.function(layer, jit_compile=True) if jit_compile else layer
+    y = run(tf.ones((1, 2, 3, 257)))
+    assert y.dtype == tf.bfloat16
+    assert (y.numpy().astype("float32") == 256).all()  # 257 is no bfloat16, and becomes 256 when it is rounded before the bias
 
 
 def test_the_activation_of_a_layer_comes_last_and_that_of_a_chain_between_its_stages():

@@ -7,11 +7,16 @@ from itertools import product
 
 import numpy as np
 import pytest
+
 import subpixel_core as core
 from subpixel_core import ORDERS
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 subpixel_torch = pytest.importorskip("subpixel_torch")
+
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+from torch.nn.utils.parametrizations import weight_norm  # noqa: E402
 
 from subpixel_torch import (  # noqa: E402 -- after the skip
     ChainedSubpixelConv1d,
@@ -26,9 +31,6 @@ from subpixel_torch import (  # noqa: E402 -- after the skip
     inverse_phase_shift,
     phase_shift,
 )
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-from torch.nn.utils.parametrizations import weight_norm  # noqa: E402
 
 PLAIN = {1: SubpixelConv1d, 2: SubpixelConv2d, 3: SubpixelConv3d}
 CHAINED = {1: ChainedSubpixelConv1d, 2: ChainedSubpixelConv2d, 3: ChainedSubpixelConv3d}
@@ -68,7 +70,7 @@ def test_by_default_it_is_pixel_shuffle_and_unshuffle_at_every_rank(batch, r):
 
 
 @pytest.mark.parametrize("operation", [phase_shift, inverse_phase_shift])
-@pytest.mark.parametrize(("order", "data_format"), product(ORDERS, core.DATA_FORMATS))
+@pytest.mark.parametrize(("order", "data_format"), [*product(ORDERS, core.DATA_FORMATS)])
 @pytest.mark.parametrize(
     "view",
     [
@@ -247,7 +249,7 @@ def test_a_layer_computes_what_the_core_computes_from_its_parameters(ndim, separ
     last, kernel, bias = x.movedim(1, -1).numpy(), canonical(layer.weight), layer.bias.detach().numpy()
     options = {"scale": SCALES[ndim], "order": order, "padding": padding}
     if separable:
-        expected = core.separable_subpixel_conv(last, canonical(layer.depthwise.transpose(0, 1)).swapaxes(-1, -2), kernel, bias, **options)
+        expected = core.separable_subpixel_conv(last, canonical(layer.depthwise).swapaxes(-1, -2), kernel, bias, **options)
     else:
         expected = core.subpixel_conv(last, kernel, bias, **options)
     assert np.array_equal(layer(x).detach().movedim(1, -1).numpy(), expected)
@@ -444,7 +446,7 @@ def test_weight_norm_on_a_fresh_layer_keeps_icnr(ndim):
 def test_icnr_is_refused_on_a_weight_that_is_computed_from_others():
     layer = weight_norm(SubpixelConv2d(4, 3, 3, 2))
     before = layer.weight.detach().clone()
-    with pytest.raises(ValueError, match="^weight must be a parameter that can be written in place; got the result of a computation"):
+    with pytest.raises(ValueError, match=r"^weight must be a parameter that can be written in place; got the result of a computation"):
         icnr_(layer.weight, 2)
     assert torch.equal(layer.weight, before)
     icnr_(layer.parametrizations.weight.original1, 2)

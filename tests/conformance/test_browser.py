@@ -30,7 +30,11 @@ def browse(tmp_path, *arguments):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     long = result(
-        "fail", message="y[0, 0, 0, 1] must be 45.0; got 15.0 " + "and so on " * 40, reproduction="x = 1  # " + "x" * 200, order_found="CRD"
+        "fail",
+        case="PS-001/DCR-channels_first",
+        message="y[0, 0, 0, 1] must be 45.0; got 15.0 " + "and so on " * 40,
+        reproduction="x = 1  # " + "x" * 200,
+        order_found="CRD",
     )
     outcome = outcome_of(
         result("pass", clauses=("PS-002",)), long, result("not_claimed", clauses=("PS-003",)), adapter="a-rather-long-adapter-name"

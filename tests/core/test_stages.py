@@ -250,5 +250,5 @@ def test_factors_that_do_not_multiply_to_the_scale_on_every_axis_are_refused_nev
     if factors and reached == tuple(scale):
         assert plan_stages(tuple(scale), 2, 2, ndim=ndim, factors=factors).scale == reached
         return
-    with pytest.raises(ValueError, match="^factors must multiply to scale="):
+    with pytest.raises(ValueError, match=r"^factors must multiply to scale="):
         plan_stages(tuple(scale), 2, 2, ndim=ndim, factors=factors)

@@ -89,7 +89,7 @@ def pooled_axes(scale: tuple[int, ...]) -> None:
 
 
 def layer_input(shape: Sequence[Any], ndim: int, channels: int | None, data_format: str = "channels_last") -> None:
-    """Refuse the input of a layer that has not exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels; None takes any number."""
+    """Refuse the input of a layer without exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels (None: any number)."""
     one_batch_axis(len(shape), ndim)
     received = shape[-1] if data_format == "channels_last" else shape[1]
     if isinstance(received, int) and channels is not None and received != channels:

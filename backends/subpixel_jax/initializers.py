@@ -41,6 +41,7 @@ def icnr(initializer: Initializer, scale: Scale, order: Order = "DCR") -> Initia
 
     Examples
     --------
+    >>> import jax
     >>> kernel = icnr(jax.nn.initializers.lecun_normal(), 2, order="CRD")(jax.random.key(0), (3, 3, 8, 3 * 4))
     >>> bool((kernel[..., 0] == kernel[..., 3]).all())
     True

@@ -37,6 +37,10 @@ class TensorFlowAdapter:
         "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
     }
 
+    def __init__(self) -> None:
+        # A process that judges float32 computes in float32, not in TensorFloat-32.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+
     def devices(self) -> Mapping[str, str | None]:
         return {"cpu": None, "cuda": None if tf.config.list_physical_devices("GPU") else "TensorFlow finds no GPU"}
 

@@ -205,13 +205,11 @@ class _SubpixelConv(keras.layers.Layer):
         return self.activation(x)
 
     def _convolve(self, x: tf.Tensor) -> tf.Tensor:
-        """Convolve, and add the bias to sums that are not yet rounded to half precision, the only results TensorFlow has for it."""
+        """Convolve, and add the bias."""
         # Without a data format the gradient of a 3-D convolution fails in eager mode.
         options = {"padding": "SAME" if self.padding == "same" else "VALID", "data_format": ("NWC", "NHWC", "NDHWC")[self.ndim - 1]}
-        if self.bias is None:
-            return tf.nn.convolution(x, self.kernel, **options)
-        kernel, bias = (at_least_float32(tf.convert_to_tensor(variable)) for variable in (self.kernel, self.bias))
-        return tf.cast(tf.nn.bias_add(tf.nn.convolution(at_least_float32(x), kernel, **options), bias), x.dtype)
+        x = tf.nn.convolution(x, self.kernel, **options)
+        return x if self.bias is None else tf.nn.bias_add(x, self.bias)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         layer_input(input_shape, self.ndim, self.stage.in_channels if self.built else None, self.data_format)

@@ -38,6 +38,11 @@ class TorchAdapter:
         "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
     }
 
+    def __init__(self) -> None:
+        # A process that judges float32 computes in float32, not in TensorFloat-32.
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # missing from the annotations of torch
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+
     def devices(self) -> Mapping[str, str | None]:
         return {"cpu": None, "cuda": None if torch.cuda.is_available() else "torch finds no CUDA device"}
 

@@ -217,17 +217,6 @@ def test_gradients_of_a_separable_layer_in_float64_are_differences(ndim):
     assert abs(float(bias_free) - float(tf.reduce_sum(gradients[0] * step))) < 1e-10
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_sum_and_bias_are_rounded_once_in_half_precision(jit_compile):
-    layer = backend.SubpixelConv2D(2, 1, (1, 3), kernel_initializer="ones", dtype="mixed_bfloat16")
-    layer.build((None, None, None, 257))
-    layer.bias.assign(np.full(6, -1))
-    run = tf.function(layer, jit_compile=True) if jit_compile else layer
-    y = run(tf.ones((1, 2, 3, 257)))
-    assert y.dtype == tf.bfloat16
-    assert (y.numpy().astype("float32") == 256).all()  # 257 is no bfloat16, and becomes 256 when it is rounded before the bias
-
-
 def test_the_activation_of_a_layer_comes_last_and_that_of_a_chain_between_its_stages():
     x = integers(1, 4, 5, 3)
     plain = backend.SubpixelConv2D(2, 3, (2, 3), activation="relu", blur=True)

@@ -30,18 +30,16 @@ def _operands(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None) -> tuple[
     if bias is None:
         return x, kernel, None
     bias = np.asarray(bias)
-    if bias.shape != (kernel.shape[-1],):
-        raise ValueError(f"bias must have the shape {(kernel.shape[-1],)}, one value per output channel; got {bias.shape}")
+    check.bias_shape(bias.shape, kernel.shape[-1])
     return x, kernel, bias
 
 
 def _windows(x: NDArray[Any], kernel_size: tuple[int, ...], padding: check.Padding) -> tuple[NDArray[Any], list[int]]:
     """Return x with its zeros around it, and the extents of a convolution over it."""
-    padded = np.pad(x, ((0, 0), *check.padding_widths(padding, kernel_size), (0, 0)))
-    extents = [extent - k + 1 for extent, k in zip(padded.shape[1:-1], kernel_size, strict=True)]
-    if min(extents) < 0:
-        raise ValueError(f"kernel must not be larger than the padded input {padded.shape[1:-1]}; got {kernel_size}")
-    return padded, extents
+    widths = check.padding_widths(padding, kernel_size)
+    check.kernel_fits(x.shape[1:-1], kernel_size, widths)
+    padded = np.pad(x, ((0, 0), *widths, (0, 0)))
+    return padded, [extent - k + 1 for extent, k in zip(padded.shape[1:-1], kernel_size, strict=True)]
 
 
 def conv(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, padding: check.Padding = "same") -> NDArray[Any]:
@@ -110,8 +108,7 @@ def depthwise_conv(x: ArrayLike, depthwise: ArrayLike, *, padding: check.Padding
     """
     # SP-001
     x, depthwise, _ = _operands(x, depthwise, None)
-    if depthwise.shape[-1] != 1:
-        raise ValueError(f"depthwise must have the shape (*k, Ci, 1), one kernel per channel; got {depthwise.shape}")
+    check.depthwise_shape(depthwise.shape)
     padded, extents = _windows(x, depthwise.shape[:-2], padding)
     sum_dtype, dtype = _accumulator(x, depthwise)
     y = np.zeros((len(x), *extents, x.shape[-1]), sum_dtype)
@@ -276,6 +273,5 @@ def separable_subpixel_conv(
     array([ 3., 30.,  6., 60.])
     """
     # SP-001, SP-002
-    if max(np.shape(pointwise)[:-2], default=1) != 1:
-        raise ValueError(f"pointwise must have the shape (1, ..., 1, Ci, Co); got {np.shape(pointwise)}")
+    check.pointwise_shape(np.shape(pointwise))
     return subpixel_conv(depthwise_conv(x, depthwise, padding=padding), pointwise, bias, scale=scale, order=order)

@@ -196,8 +196,7 @@ def icnr_residual(kernel: ArrayLike, scale: check.Scale, *, order: Order, bias: 
     channels_fastest = channel_parts(check.one_of("order", order, ORDERS), 1)[-1] == CHANNEL
     arrays = [weights]
     if bias is not None:
-        if np.shape(bias) != weights.shape[-1:]:
-            raise ValueError(f"bias must have the shape {weights.shape[-1:]}, one value per output channel; got {np.shape(bias)}")
+        check.bias_shape(np.shape(bias), weights.shape[-1])
         arrays.append(np.asarray(bias))
     channels = weights.shape[-1] // blocks
     split, offset_axis = ((blocks, channels), -2) if channels_fastest else ((channels, blocks), -1)

@@ -122,6 +122,24 @@ def kernel_fits(extents: Sequence[Any], kernel_size: Sequence[int], widths: Sequ
         raise ValueError(f"kernel must not be larger than the padded input {padded}; got {tuple(kernel_size)}")
 
 
+def bias_shape(shape: Sequence[Any], channels: int) -> None:
+    """Refuse a bias that has not one value per output channel of its kernel; one value would be broadcast without a word."""
+    if tuple(shape) != (channels,):
+        raise ValueError(f"bias must have the shape {(channels,)}, one value per output channel; got {tuple(shape)}")
+
+
+def depthwise_shape(shape: Sequence[int]) -> None:
+    """Refuse a depthwise kernel with more than one output per channel."""
+    if shape[-1] != 1:
+        raise ValueError(f"depthwise must have the shape (*k, Ci, 1), one kernel per channel; got {tuple(shape)}")
+
+
+def pointwise_shape(shape: Sequence[int]) -> None:
+    """Refuse a pointwise kernel with more than one tap."""
+    if any(taps != 1 for taps in shape[:-2]):
+        raise ValueError(f"pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got {tuple(shape)}")
+
+
 def keras_backend(name: str) -> None:
     """Refuse Keras on another backend than TensorFlow, which the TensorFlow layers are written for."""
     if name != "tensorflow":

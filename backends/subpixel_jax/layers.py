@@ -9,7 +9,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from subpixel_core import Order, base_shape, padding_widths, plan_stages
-from subpixel_core.check import Padding, Scale, flag, kernel_fits, layer_input, per_axis
+from subpixel_core.check import Padding, Scale, bias_shape, depthwise_shape, flag, kernel_fits, layer_input, per_axis, pointwise_shape
 from subpixel_jax.initializers import Initializer, icnr
 from subpixel_jax.ops import box_blur, phase_shift
 
@@ -120,10 +120,14 @@ def subpixel_conv(
     x, kernel = jnp.asarray(x), params["kernel"]
     factors = per_axis("scale", scale, kernel.ndim - 2)
     layer_input(x.shape, len(factors), kernel.shape[-2])
+    if "bias" in params:
+        bias_shape(params["bias"].shape, kernel.shape[-1])
     dtype = jnp.result_type(x, *params.values())
     x, widths = x.astype(dtype), padding_widths(padding, _taps(params))
     kernel_fits(x.shape[1:-1], _taps(params), widths)
     if "depthwise" in params:
+        depthwise_shape(params["depthwise"].shape)
+        pointwise_shape(kernel.shape)
         x = _convolve(x, params["depthwise"], widths, precision, depthwise=True).astype(dtype)  # (N, *spatial', Ci)
         widths = padding_widths("valid", factors)
     x = _convolve(x, kernel, widths, precision)  # (N, *spatial', C * prod(scale))
@@ -251,6 +255,8 @@ def chained_subpixel_conv(
 def _stage_scales(params: Sequence[Parameters], scale: Scale, factors: Sequence[Scale] | None) -> list[tuple[int, ...]]:
     """Return the scale of every stage by planning again: all that the plan depends on but the scales can be read from the shapes."""
     first, *others = [stage["kernel"].shape for stage in params]
+    if not others:  # the direct stage, whatever width it was planned with
+        factors = factors or (scale,)
     between = [shape[-2] for shape in others]
     channels = prod(shape[-1] for shape in (first, *others)) // prod(between)  # of the direct stage: out_channels * prod(scale)
     *_, in_channels, out_channels = base_shape((*first[:-1], channels), scale)

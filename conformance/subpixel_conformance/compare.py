@@ -73,12 +73,15 @@ def exact(actual: np.ndarray, expected: np.ndarray, dtype: Any = None) -> Differ
     return Difference(index, _show(actual[index]), _show(expected[index]))
 
 
-def sum_bound(exact_result: np.ndarray, absolute: np.ndarray, terms: int, dtype: str) -> np.ndarray:
-    """Return the bound of CV-003 on every output: ``terms * u * S + u * |R|``, the first u that of the accumulation.
+def sum_bound(exact_result: np.ndarray, absolute: np.ndarray, terms: int, dtype: str, bias: np.ndarray | float = 0.0) -> np.ndarray:
+    """Return the bound of CV-003 on every output: ``terms * u * S + u * |R| + u * |R - bias|``, the first u that of the accumulation.
 
-    ``exact_result`` R is the exact sum, ``absolute`` S the same sum of absolute values, both with the bias; ``terms`` counts it.
+    ``exact_result`` R is the exact sum, ``absolute`` S the same sum of absolute values, both with the bias; ``terms`` counts it. The last
+    summand is there where a bias is: the sum may be rounded before the bias is added.
     """
-    return terms * unit_roundoff(dtype, accumulation=True) * _wide(absolute) + unit_roundoff(dtype) * np.abs(_wide(exact_result))
+    exact = _wide(exact_result)
+    rounded = np.abs(exact) + (np.abs(exact - _wide(np.asarray(bias))) if np.any(bias) else 0.0)
+    return terms * unit_roundoff(dtype, accumulation=True) * _wide(absolute) + unit_roundoff(dtype) * rounded
 
 
 def within(actual: np.ndarray, exact_result: np.ndarray, bound: np.ndarray, dtype: Any = None) -> tuple[float, Difference | None]:

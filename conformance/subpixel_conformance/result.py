@@ -10,8 +10,8 @@ STATUSES = ("pass", "fail", "error", "crash", "not_claimed", "unavailable")
 class Result:
     """The verdict on one case for one adapter on one device.
 
-    ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died or hung;
-    *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for the reason in ``message``.
+    ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died or
+    hung; *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for the reason in ``message``.
     ``ratio`` is the largest error over its bound where a bound was used, ``order_found`` the order that a wrong output matches.
     """
 

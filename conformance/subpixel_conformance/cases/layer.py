@@ -74,7 +74,8 @@ def stage_bound(x: np.ndarray, stage: dict[str, np.ndarray], scale: tuple[int, .
         absolute_z, padding = np.abs(z) + first, "same"
     exact = oracle.conv(z, kernel, bias, padding=padding)
     absolute = oracle.conv(absolute_z, np.abs(kernel), size, padding=padding)
-    return oracle.phase_shift(compare.sum_bound(exact, absolute, terms, dtype) + carried, scale, order=config.order)
+    own = compare.sum_bound(exact, absolute, terms, dtype, 0.0 if bias is None else bias)
+    return oracle.phase_shift(own + carried, scale, order=config.order)
 
 
 def run_layer(adapter: Adapter, device: str, config: LayerConfig, parameters: Parameters | None, x: np.ndarray) -> np.ndarray:
@@ -261,7 +262,8 @@ def convolution(
     term = offset if bias else None
     exact = oracle.conv(x, weights, term, padding=padding)
     absolute = oracle.conv(np.abs(x), np.abs(weights), np.abs(offset) if bias else None, padding=padding)
-    bound = np.zeros_like(exact) if data == "integers" else compare.sum_bound(exact, absolute, prod(kernel[:-1]) + 1, dtype)
+    bound = compare.sum_bound(exact, absolute, prod(kernel[:-1]) + 1, dtype, offset if bias else 0.0)
+    bound = np.zeros_like(exact) if data == "integers" else bound
     native = [None if value is None else adapter.to_native(value, device) for value in (x, weights, term)]
     ratio, difference = compare.within(adapter.to_numpy(adapter.conv(*native, padding=padding)), exact, bound)
     if difference is not None:

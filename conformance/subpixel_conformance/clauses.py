@@ -25,7 +25,7 @@ def specification_folder() -> Path:
     Raises FileNotFoundError where there is neither.
     """
     here = Path(__file__).resolve().parent
-    candidates = (here / "spec", here.parent.parent / "docs" / "spec")
+    candidates = (here.parent / "subpixel_specification", here.parent.parent / "docs" / "spec")
     for folder in candidates:
         if folder.is_dir() and any(folder.glob("*.md")):
             return folder

@@ -42,7 +42,11 @@ class Case:
 
 @dataclass
 class Run:
-    """One adapter on one device. ``error`` is what kept it from being judged to the end, ``counted`` whether its verdict is asked for."""
+    """One adapter on one device.
+
+    ``error`` is what kept it from being judged to the end, ``counted`` whether its verdict is asked for, ``pictures`` how the names of the
+    files begin that hold the pictures of its exhibits.
+    """
 
     adapter: str
     target: str
@@ -59,6 +63,7 @@ class Run:
     exhibits: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     note: str = ""
+    pictures: str = ""
     seconds: float = 0.0
 
     @property
@@ -256,7 +261,7 @@ def _pictures(runs: Sequence[Run], folder: Path) -> dict[str, Any]:
     """Return the arrays of each exhibit from the first run that saved them."""
     pictures: dict[str, Any] = {}
     for run in runs:
-        for path in sorted(folder.glob(f"{_stem(run.adapter, run.device)}.pictures.*.npz")):
+        for path in sorted(folder.glob(f"{run.pictures}.*.npz")) if run.pictures else ():
             import numpy as np
 
             with np.load(path) as arrays:
@@ -329,7 +334,7 @@ def _attempt(run: Run, spec: Spec, attempt: int, setting: _Setting) -> bool:
     """Start one child and follow it to its end. Return whether the run is over."""
     stem = f"{_stem(spec.name, run.device)}.{attempt}"
     records, job, log = (setting.folder / f"{stem}.{kind}" for kind in ("jsonl", "json", "log"))
-    pictures = setting.folder / f"{_stem(spec.name, run.device or 'first')}.pictures"
+    run.pictures = f"{_stem(spec.name, run.device or 'first')}.pictures"
     description = {
         "action": "judge",
         "target": spec.target,
@@ -338,7 +343,7 @@ def _attempt(run: Run, spec: Spec, attempt: int, setting: _Setting) -> bool:
         "profile": setting.profile,
         "skip": [result.case for result in run.results],
         "exhibit": str(setting.exhibit) if setting.exhibit else None,
-        "pictures": str(pictures),
+        "pictures": str(setting.folder / run.pictures),
         "records": str(records),
     }
     job.write_text(json.dumps(description), encoding="utf-8")

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import shutil
+from importlib import import_module
 from itertools import product
 
 import numpy as np
@@ -192,6 +193,12 @@ def test_an_exported_program_serves_other_extents(order):
     program = torch.export.export(Shifted(), (iota(2, 12, 3, 5),), dynamic_shapes=({0: batch, 2: height, 3: width},))
     for shape in [(2, 12, 3, 5), (3, 12, 7, 4), (1, 12, 1, 1)]:
         assert torch.equal(program.module()(iota(*shape)), phase_shift(iota(*shape), (2, 3), order=order))
+
+
+def test_the_adapter_leaves_torch_able_to_export():
+    import_module("subpixel_torch.adapter")  # what it sets for its precision holds for the whole process
+    program = torch.export.export(PhaseShift(2), (iota(2, 12, 3, 5),))
+    assert torch.equal(program.module()(iota(2, 12, 3, 5)), phase_shift(iota(2, 12, 3, 5), 2))
 
 
 def test_an_exported_chain_serves_other_extents():

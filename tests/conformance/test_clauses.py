@@ -53,9 +53,9 @@ def test_a_missing_specification_is_named_with_the_places_that_were_searched(tmp
 
 
 def test_package_data_comes_before_the_checkout(tmp_path, monkeypatch):
-    for folder in (tmp_path / "docs" / "spec", tmp_path / "a" / "b" / "spec"):
+    for folder in (tmp_path / "docs" / "spec", tmp_path / "a" / "subpixel_specification"):
         folder.mkdir(parents=True)
         (folder / "README.md").write_text(f"# {folder}, version 7.3\n", encoding="utf-8")
     monkeypatch.setattr(clauses, "__file__", str(tmp_path / "a" / "b" / "clauses.py"))
-    assert clauses.specification_folder() == tmp_path / "a" / "b" / "spec"
+    assert clauses.specification_folder() == tmp_path / "a" / "subpixel_specification"
     assert clauses.specification_version() == "7.3"

@@ -242,6 +242,15 @@ def test_the_reference_gives_all_sixteen_cells_and_saves_them(exhibit, tmp_path)
         assert sorted(saved) == sorted(f"cell_{taken}_{put}" for taken in photograph.ORDERS for put in photograph.ORDERS)
 
 
+@pytest.mark.parametrize("devices", [(), ("cpu",)], ids=["every device", "cpu"])
+def test_the_pictures_reach_the_report_from_the_process_that_made_them(devices):
+    pytest.importorskip("skimage")
+    outcome = conform("subpixel_conformance.adapters.reference:adapter", photograph=True, devices=devices)
+    cells = {f"cell_{taken}_{put}" for taken in photograph.ORDERS for put in photograph.ORDERS}
+    layers = {f"layer_{name}" for name in photograph.VARIANTS}
+    assert set(outcome.pictures) == cells | layers
+
+
 class Swapped:
     """The reference, but it takes one order for another."""
 

@@ -123,7 +123,9 @@ def icnr_weight_norm(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> 
     # IC-006
     base = _kernel("kernel", kernel)
     factors = check.per_axis("scale", scale, base.ndim - 2)
-    norm = np.sqrt(np.square(base).sum(axis=tuple(range(base.ndim - 1))))
+    wide = base.astype(np.promote_types(base.dtype, np.float32))
+    norm = np.sqrt(np.square(wide).sum(axis=tuple(range(base.ndim - 1))))
+    norm = norm.astype(base.dtype if base.dtype.kind not in "biu" else wide.dtype)
     return icnr_bias(norm, factors, order=order), icnr(base, factors, order=order)
 
 

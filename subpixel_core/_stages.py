@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from math import isqrt, prod
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from subpixel_core import check
 
@@ -178,22 +180,50 @@ def plan_stages(
     budget = None if max_parameters is None else check.integer("max_parameters", max_parameters, minimum=0)
     has_bias, is_separable = check.flag("bias", bias), check.flag("separable", separable)
 
+    def stage(step: tuple[int, ...], first: bool, last: bool) -> Stage:
+        channels = in_channels if first else between, out_channels if last else between
+        return Stage(step, *channels, taps, has_bias, is_separable)
+
     def plan(steps: Factors) -> StagePlan:
-        channels = [in_channels, *[between] * (len(steps) - 1), out_channels]
-        return StagePlan(tuple(Stage(step, channels[i], channels[i + 1], taps, has_bias, is_separable) for i, step in enumerate(steps)))
+        return StagePlan(tuple(stage(step, i == 0, i == len(steps) - 1) for i, step in enumerate(steps)))
 
-    choices = list(factorizations(total)) if factors is None else [_given(factors, total, ndim)]  # ST-005
-    candidates = [steps for steps in choices if budget is None or plan(steps).parameters <= budget]
-    if not candidates:
-        least = min(plan(steps).parameters for steps in choices)
-        raise ValueError(f"max_parameters must be {least} or more to reach scale={total}; got {budget}")
+    isotropic = len(set(total)) == 1
+    here = (1,) * ndim
 
-    def cost(steps: Factors) -> tuple[int, int, int, Factors]:
-        stages = plan(steps)
-        quantities = stages.parameters, stages.macs((1,) * ndim)
-        return (*(quantities if objective == "parameters" else quantities[::-1]), len(steps), steps)  # ST-006, ST-007
+    @cache
+    def candidates(rest: tuple[int, ...], first: bool) -> tuple[Cost, ...]:
+        """Return what the best chains that reach ``rest`` cost: those that no other beats in parameters and in MACs."""
+        last_stage = stage(rest, first, last=True)
+        found = [Cost(last_stage.parameters, last_stage.macs(here), 1, (rest,))]
+        for step in _first_steps(rest, isotropic):
+            own, positions = stage(step, first, last=False), prod(step)
+            for chain in candidates(_divided(rest, step), first=False):
+                macs = own.macs(here) + positions * chain.macs
+                found.append(Cost(own.parameters + chain.parameters, macs, 1 + chain.length, (step, *chain.steps)))
+        unbeaten: list[Cost] = []
+        for cost in sorted(found):
+            if not unbeaten or cost.macs < unbeaten[-1].macs:
+                unbeaten.append(cost)
+        return tuple(unbeaten)
 
-    return plan(min(candidates, key=cost))
+    if factors is None:
+        choices = candidates(total, first=True)
+    else:
+        given = plan(_given(factors, total, ndim))  # ST-005
+        choices = (Cost(given.parameters, given.macs(here), len(given.stages), tuple(stage.scale for stage in given.stages)),)
+    affordable = [cost for cost in choices if budget is None or cost.parameters <= budget]
+    if not affordable:
+        raise ValueError(f"max_parameters must be {choices[0].parameters} or more to reach scale={total}; got {budget}")
+    return plan(affordable[0 if objective == "parameters" else -1].steps)  # ST-006, ST-007
+
+
+class Cost(NamedTuple):
+    """What a chain costs, in the order in which chains are preferred: parameters, MACs per input position, number of stages, factors."""
+
+    parameters: int
+    macs: int
+    length: int
+    steps: Factors
 
 
 def _given(factors: Any, scale: tuple[int, ...], ndim: int) -> Factors:
@@ -216,21 +246,25 @@ def factorizations(scale: Sequence[int]) -> Iterator[Factors]:
     [((1, 2), (1, 2)), ((1, 4),)]
     """
     total = check.per_axis("scale", tuple(scale), len(tuple(scale)))
-    for step in _first_steps(total):
-        rest = tuple(r // s for r, s in zip(total, step, strict=True))
-        if prod(rest) > 1:
-            yield from ((step, *steps) for steps in factorizations(rest))
-    yield (total,)
+    yield from _chains(total, isotropic=len(set(total)) == 1)
 
 
-def _first_steps(scale: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return the scales that a first stage may have, but the whole: equal on all axes where ``scale`` is."""
-    if len(set(scale)) == 1:
+def _chains(rest: tuple[int, ...], isotropic: bool) -> Iterator[Factors]:
+    for step in _first_steps(rest, isotropic):
+        yield from ((step, *steps) for steps in _chains(_divided(rest, step), isotropic))
+    yield (rest,)
+
+
+def _first_steps(scale: tuple[int, ...], isotropic: bool) -> list[tuple[int, ...]]:
+    """Return the scales that the first of several stages may have."""
+    if isotropic:
         return [(factor,) * len(scale) for factor in _divisors(scale[0])[1:-1]]
-    steps: list[tuple[int, ...]] = [()]
-    for r in scale:
-        steps = [(*step, factor) for step in steps for factor in _divisors(r)]
-    return steps[1:-1]
+    steps = product(*(_divisors(r) for r in scale))
+    return [step for step in steps if max(step) > 1 and step != scale]
+
+
+def _divided(scale: tuple[int, ...], step: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(r // s for r, s in zip(scale, step, strict=True))
 
 
 def _divisors(number: int) -> list[int]:

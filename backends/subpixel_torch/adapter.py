@@ -40,8 +40,8 @@ class TorchAdapter:
 
     def __init__(self) -> None:
         # A process that judges float32 computes in float32, not in TensorFloat-32.
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # missing from the annotations of torch
-        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
     def devices(self) -> Mapping[str, str | None]:
         return {"cpu": None, "cuda": None if torch.cuda.is_available() else "torch finds no CUDA device"}
@@ -88,7 +88,8 @@ class TorchAdapter:
         return f"import torch, subpixel_torch\ny = {call}.numpy()"
 
     def vjp(self, function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Tensor) -> Tensor:
-        return torch.func.vjp(function, x)[1](cotangent)[0]
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(function(x), x, cotangent)[0]
 
     def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
         def initializer(tensor: Tensor) -> Tensor:

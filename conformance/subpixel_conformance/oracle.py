@@ -360,16 +360,16 @@ def chain_receptive_field(factors: Sequence[Shape], kernel: Shape) -> Shape:
     return tuple(field)
 
 
-def factorizations(scale: Shape) -> Iterator[tuple[Shape, ...]]:
-    """Yield every sequence of stages whose factors multiply to ``scale``; for an isotropic scale only isotropic stages."""
+def factorizations(scale: Shape, same: bool | None = None) -> Iterator[tuple[Shape, ...]]:
+    """Yield every sequence of stages whose factors multiply to ``scale``; for an isotropic scale only isotropic stages (``same``)."""
     if all(factor == 1 for factor in scale):
         yield ()
         return
-    same = len(set(scale)) == 1
+    same = len(set(scale)) == 1 if same is None else same
     for first in product(*([f for f in range(1, factor + 1) if factor % f == 0] for factor in scale)):
         if all(factor == 1 for factor in first) or (same and len(set(first)) > 1):
             continue
-        for rest in factorizations(tuple(factor // f for factor, f in zip(scale, first, strict=True))):
+        for rest in factorizations(tuple(factor // f for factor, f in zip(scale, first, strict=True)), same):
             yield (first, *rest)
 
 

@@ -466,7 +466,7 @@ OTHERS = [
     (lambda: core.subpixel_conv(x, kernel, scale=(2,), order="DCR"), "scale must have one value per spatial axis, 2; got (2,)"),
     (
         lambda: core.separable_subpixel_conv(x, np.zeros((3, 2, 3, 1)), kernel, scale=2, order="DCR"),
-        "pointwise must have the shape (1, ..., 1, Ci, Co); got (3, 2, 3, 12)",
+        "pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got (3, 2, 3, 12)",
     ),
     (
         lambda: core.icnr(np.zeros((3, 12)), 2, order="DCR"),

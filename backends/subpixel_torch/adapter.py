@@ -88,8 +88,7 @@ class TorchAdapter:
         return f"import torch, subpixel_torch\ny = {call}.numpy()"
 
     def vjp(self, function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Tensor) -> Tensor:
-        x = x.detach().requires_grad_()
-        return torch.autograd.grad(function(x), x, cotangent)[0]
+        return torch.func.vjp(function, x)[1](cotangent)[0]
 
     def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
         def initializer(tensor: Tensor) -> Tensor:

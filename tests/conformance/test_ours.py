@@ -1,0 +1,55 @@
+"""Our four implementations: what they claim, pinned, and that they keep it."""
+
+from importlib import import_module
+
+import pytest
+
+from subpixel_conformance import registry, runner
+from subpixel_conformance.case import claims_of
+
+DTYPES = {
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+}
+BACKEND_OPERATIONS = {"phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"}
+CORE_OPERATIONS = BACKEND_OPERATIONS | {
+    *("channel_permutation", "icnr_bias", "icnr_residual", "icnr_weight_norm"),
+    *("conv", "conv_transpose", "nearest_upsample", "checkerboard", "plan_stages"),
+}
+OURS = {
+    "numpy": (CORE_OPERATIONS, {"eager"}, {"cpu"}),
+    "torch": (BACKEND_OPERATIONS, {"eager", "compile", "compile-dynamic", "vmap"}, {"cpu", "cuda"}),
+    "tensorflow": (BACKEND_OPERATIONS, {"eager", "function", "function-dynamic", "function-xla"}, {"cpu", "cuda"}),
+    "jax": (BACKEND_OPERATIONS, {"eager", "jit", "jit-dynamic", "vmap"}, {"cpu", "cuda"}),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_claims_are_everything_that_the_specification_has(name):
+    operations, modes, devices = OURS[name]
+    spec = registry.find(name)
+    pytest.importorskip({"numpy": "numpy"}.get(name, name))
+    module, _, attribute = spec.target.partition(":")
+    claims = claims_of(getattr(import_module(module), attribute))
+    assert set(claims.operations) == operations
+    assert set(claims.orders) == {"DCR", "CRD", "DRC", "RCD"}
+    assert set(claims.data_formats) == {"channels_last", "channels_first"}
+    assert set(claims.ndims) == {1, 2, 3, 4}
+    assert set(claims.batch_ndims) == {0, 1, 2, 3}
+    assert (claims.anisotropic, claims.scale_one, claims.empty) == (True, True, True)
+    assert set(claims.dtypes) == DTYPES
+    assert set(claims.modes) == modes
+    assert set(claims.devices) == devices
+    assert set(claims.refusals) == {f"ER-00{number}" for number in range(1, 8)}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_claims_are_kept_on_the_cpu(name):
+    pytest.importorskip({"numpy": "numpy"}.get(name, name))
+    outcome = runner.conform([(registry.find(name), True)], devices=("cpu",), photograph=False)
+    (run,) = outcome.runs
+    assert [(result.case, result.message) for result in run.results if result.status in runner.WRONG] == []
+    assert (run.verdict, run.error, run.note) == ("conforming", "", "")
+    reasons = {result.message for result in run.results if result.status == "unavailable"}
+    assert all("C++ compiler" in reason for reason in reasons)
+    assert run.judged > 800

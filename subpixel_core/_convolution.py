@@ -22,10 +22,7 @@ def _accumulator(*arrays: NDArray[Any]) -> tuple[DTypeLike, DTypeLike]:
 def _operands(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Return the arrays, checked against each other: x (N, *spatial, Ci), kernel (*k, Ci, Co), bias (Co,)."""
     x, kernel = np.asarray(x), np.asarray(kernel)
-    if kernel.ndim < 3:
-        raise ValueError(f"kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got {kernel.shape}")
-    if min(kernel.shape[:-2]) < 1:
-        raise ValueError(f"kernel must have at least one tap on every axis; got {kernel.shape}")
+    check.kernel_shape(kernel.shape)
     check.layer_input(x.shape, kernel.ndim - 2, kernel.shape[-2])
     if bias is None:
         return x, kernel, None

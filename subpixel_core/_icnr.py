@@ -18,10 +18,9 @@ def _replicate(base: NDArray[Any], blocks: int, order: str) -> NDArray[Any]:
     return np.repeat(base, blocks, axis=-1)  # a a a a b b b b
 
 
-def _kernel(name: str, kernel: ArrayLike) -> NDArray[Any]:
+def _kernel(kernel: ArrayLike) -> NDArray[Any]:
     array = np.asarray(kernel)
-    if array.ndim < 3:
-        raise ValueError(f"{name} must have the shape (*k, Ci, Co) with at least one spatial axis; got {array.shape}")
+    check.kernel_shape(array.shape)
     return array
 
 
@@ -64,7 +63,7 @@ def icnr(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> NDArray[Any]
     array([[[1., 1., 1., 2., 2., 2.]]])
     """
     # IC-001
-    base = _kernel("kernel", kernel)
+    base = _kernel(kernel)
     return _replicate(base, prod(check.per_axis("scale", scale, base.ndim - 2)), order)
 
 
@@ -121,11 +120,11 @@ def icnr_weight_norm(kernel: ArrayLike, scale: check.Scale, *, order: Order) -> 
             [4., 4.]]]))
     """
     # IC-006
-    base = _kernel("kernel", kernel)
+    base = _kernel(kernel)
     factors = check.per_axis("scale", scale, base.ndim - 2)
-    wide = base.astype(np.promote_types(base.dtype, np.float32))
+    wide = np.abs(base.astype(np.promote_types(base.dtype, np.float64)))
     norm = np.sqrt(np.square(wide).sum(axis=tuple(range(base.ndim - 1))))
-    norm = norm.astype(base.dtype if base.dtype.kind not in "biu" else wide.dtype)
+    norm = norm.astype(wide.dtype if base.dtype.kind in "biu" else base.real.dtype)
     return icnr_bias(norm, factors, order=order), icnr(base, factors, order=order)
 
 
@@ -136,9 +135,8 @@ def base_shape(kernel_shape: Sequence[int], scale: check.Scale) -> tuple[int, ..
     (3, 3, 16, 8)
     """
     # IC-003
-    shape = tuple(kernel_shape)
-    if len(shape) < 3:
-        raise ValueError(f"kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got {shape}")
+    check.kernel_shape(tuple(kernel_shape))
+    shape = check.per_axis("kernel_shape", tuple(kernel_shape), len(tuple(kernel_shape)), minimum=0)
     factors = check.per_axis("scale", scale, len(shape) - 2)
     check.multiple("channels", shape[-1], prod(factors), f"the product of scale={factors}")
     return (*shape[:-1], shape[-1] // prod(factors))
@@ -192,7 +190,7 @@ def icnr_residual(kernel: ArrayLike, scale: check.Scale, *, order: Order, bias: 
     (0.0, 1.0)
     """
     # IC-005
-    weights = _kernel("kernel", kernel)
+    weights = _kernel(kernel)
     base_shape(weights.shape, scale)
     blocks = prod(check.per_axis("scale", scale, weights.ndim - 2))
     channels_fastest = channel_parts(check.one_of("order", order, ORDERS), 1)[-1] == CHANNEL

@@ -28,6 +28,12 @@ class Stage:
     bias: bool = True
     separable: bool = False
 
+    def __post_init__(self) -> None:
+        check.per_axis("scale", self.scale)
+        check.per_axis("kernel_size", self.kernel_size, len(self.scale))
+        check.integer("in_channels", self.in_channels, minimum=1)
+        check.integer("out_channels", self.out_channels, minimum=1)
+
     @property
     def channels(self) -> int:
         """Channels between convolution and shift: ``out_channels * prod(scale)``."""
@@ -237,15 +243,15 @@ def _given(factors: Any, scale: tuple[int, ...], ndim: int) -> Factors:
     return steps
 
 
-def factorizations(scale: Sequence[int]) -> Iterator[Factors]:
-    """Yield every way to reach a scale in stages, in order, the direct one last.
+def factorizations(scale: check.Scale) -> Iterator[Factors]:
+    """Yield every way to reach a scale in stages, in order, the direct one last. An int is the pair.
 
     >>> list(factorizations((6, 6)))
     [((2, 2), (3, 3)), ((3, 3), (2, 2)), ((6, 6),)]
     >>> list(factorizations((1, 4)))
     [((1, 2), (1, 2)), ((1, 4),)]
     """
-    total = check.per_axis("scale", tuple(scale), len(tuple(scale)))
+    total = check.per_axis("scale", scale)
     yield from _chains(total, isotropic=len(set(total)) == 1)
 
 

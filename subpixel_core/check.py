@@ -1,7 +1,6 @@
 """The rules for arguments, and the only place where their messages are written."""
 
 from collections.abc import Sequence
-from operator import index
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,9 +12,9 @@ Word = TypeVar("Word", bound=str)
 
 def integer(name: str, value: Any, *, minimum: int, plural: str = "an integer") -> int:
     """Return ``value`` as an int, refusing everything that is not an integer of at least ``minimum``."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__") or isinstance(value, np.ndarray):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be {plural}; got {value!r}")
-    number = index(value)
+    number = int(value)
     if number < minimum:
         raise ValueError(f"{name} must be {minimum} or more; got {number}")
     return number
@@ -102,6 +101,7 @@ def padding_widths(padding: Padding, kernel_size: Sequence[int]) -> tuple[tuple[
     >>> padding_widths("same", (3, 4)), padding_widths("valid", (3, 4))
     (((1, 1), (1, 2)), ((0, 0), (0, 0)))
     """  # CV-002
+    kernel_size = per_axis("kernel_size", tuple(kernel_size), len(tuple(kernel_size)))
     if isinstance(padding, str):
         if one_of("padding", padding, ("same", "valid")) == "valid":
             return tuple((0, 0) for _ in kernel_size)
@@ -118,8 +118,36 @@ def padding_widths(padding: Padding, kernel_size: Sequence[int]) -> tuple[tuple[
 def kernel_fits(extents: Sequence[Any], kernel_size: Sequence[int], widths: Sequence[tuple[int, int]]) -> None:
     """Refuse a kernel that is larger than the padded input, where the extents are known."""
     padded = tuple(extent + before + after for extent, (before, after) in zip(extents, widths, strict=True))
-    if any(isinstance(extent, int) and extent < k - 1 for extent, k in zip(padded, kernel_size, strict=True)):
+    if any(isinstance(extent, int) and extent < k for extent, k in zip(padded, kernel_size, strict=True)):
         raise ValueError(f"kernel must not be larger than the padded input {padded}; got {tuple(kernel_size)}")
+
+
+def kernel_shape(shape: Sequence[Any]) -> None:
+    """Refuse a kernel without a spatial axis, or without a tap on one."""
+    if len(shape) < 3:
+        raise ValueError(f"kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got {tuple(shape)}")
+    if min(shape[:-2]) < 1:
+        raise ValueError(f"kernel must have at least one tap on every axis; got {tuple(shape)}")
+
+
+def bias_scale(scale: Any) -> tuple[int, ...]:
+    """Return the factors for a bias that is initialized by itself: it has no spatial axes, so an int would leave their number open."""
+    if not isinstance(scale, (tuple, list)):
+        per_axis("scale", scale)
+        raise ValueError(f"scale must have one factor per spatial axis to initialize a bias, which has no such axes; got {scale}")
+    return per_axis("scale", scale)
+
+
+def instance(name: str, value: Any, kind: type) -> None:
+    """Refuse what is not of the framework's own kind of tensor."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}; got {type(value).__name__}")
+
+
+def floating(is_floating: bool, dtype: Any) -> None:
+    """Refuse to average what is not floating point, where the framework cannot."""
+    if not is_floating:
+        raise TypeError(f"x must be floating point for a blur in this framework; got {dtype}")
 
 
 def bias_shape(shape: Sequence[Any], channels: int) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from subpixel_core import ORDERS, Order, base_shape
-from subpixel_core.check import Scale, one_of, per_axis
+from subpixel_core.check import Scale, bias_scale, one_of, per_axis
 from subpixel_jax.ops import inverse_phase_shift
 
 Initializer = Callable[..., Array]
@@ -26,7 +26,7 @@ def icnr(initializer: Initializer, scale: Scale, order: Order = "DCR") -> Initia
         Takes (key, shape, dtype), as those of `jax.nn.initializers`. It is asked for the base shape (*k, Ci, C), so that it sees the
         fans of that shape.
     scale : int or tuple of int
-        One factor per spatial axis; an int is that factor on every axis of the kernel, and the pair for a bias.
+        One factor per spatial axis; an int is that factor on every axis of the kernel. A bias has no such axes and needs a tuple.
     order : {"DCR", "CRD", "DRC", "RCD"}
         The order of the phase shift that follows.
 
@@ -46,10 +46,11 @@ def icnr(initializer: Initializer, scale: Scale, order: Order = "DCR") -> Initia
     >>> bool((kernel[..., 0] == kernel[..., 3]).all())
     True
     """
+    per_axis("scale", scale)
     one_of("order", order, ORDERS)
 
     def init(key: Array, shape: Sequence[int], dtype: Any = None, **options: Any) -> Array:
-        factors = per_axis("scale", scale, len(shape) - 2 if len(shape) > 2 else None)
+        factors = bias_scale(scale) if len(shape) == 1 else per_axis("scale", scale, max(len(shape) - 2, 1))
         base = base_shape((*factors, 1, *shape), factors)[-1:] if len(shape) == 1 else base_shape(shape, factors)
         return _replicate(initializer(key, base, dtype, **options), factors, order)
 

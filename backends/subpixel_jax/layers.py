@@ -9,7 +9,18 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from subpixel_core import Order, base_shape, padding_widths, plan_stages
-from subpixel_core.check import Padding, Scale, bias_shape, depthwise_shape, flag, kernel_fits, layer_input, per_axis, pointwise_shape
+from subpixel_core.check import (
+    Padding,
+    Scale,
+    bias_shape,
+    depthwise_shape,
+    flag,
+    kernel_fits,
+    kernel_shape,
+    layer_input,
+    per_axis,
+    pointwise_shape,
+)
 from subpixel_jax.initializers import Initializer, icnr
 from subpixel_jax.ops import box_blur, phase_shift
 
@@ -118,6 +129,7 @@ def subpixel_conv(
         If an argument is not of its kind, or the input has not the channels and axes it must have.
     """
     x, kernel = jnp.asarray(x), params["kernel"]
+    kernel_shape(kernel.shape)
     factors = per_axis("scale", scale, kernel.ndim - 2)
     layer_input(x.shape, len(factors), kernel.shape[-2])
     if "bias" in params:
@@ -127,6 +139,7 @@ def subpixel_conv(
     kernel_fits(x.shape[1:-1], _taps(params), widths)
     if "depthwise" in params:
         depthwise_shape(params["depthwise"].shape)
+        layer_input(x.shape, len(factors), params["depthwise"].shape[-2])
         pointwise_shape(kernel.shape)
         x = _convolve(x, params["depthwise"], widths, precision, depthwise=True).astype(dtype)  # (N, *spatial', Ci)
         widths = padding_widths("valid", factors)
@@ -154,7 +167,7 @@ def _convolve(
         dimension_numbers=(f"N{axes}C", f"{axes}OI" if depthwise else f"{axes}IO", f"N{axes}C"),
         feature_group_count=kernel.shape[-2] if depthwise else 1,
         precision=precision,
-        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.inexact) else x.dtype,
     )
 
 

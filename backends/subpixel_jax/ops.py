@@ -17,7 +17,8 @@ def phase_shift(x: ArrayLike, scale: Scale, *, order: Order = "DCR", data_format
     Parameters
     ----------
     x : Array, shape (*batch, *spatial, C * prod(scale))
-        Any dtype, any number of batch axes. ``(*batch, C * prod(scale), *spatial)`` for ``channels_first``.
+        Any dtype, any number of batch axes. ``(*batch, C * prod(scale), *spatial)`` for ``channels_first``. Without ``jax_enable_x64``,
+        JAX itself makes a 64-bit NumPy array a 32-bit one on its way in.
     scale : int or tuple of int
         One factor per spatial axis; an int is the pair. Like order and format it is static under `jax.jit`.
     order : {"DCR", "CRD", "DRC", "RCD"}

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from subpixel_core import ORDERS, Order, base_shape
-from subpixel_core.check import Scale, one_of, per_axis
+from subpixel_core.check import Scale, bias_scale, one_of, per_axis
 from subpixel_tensorflow.ops import inverse_phase_shift
 
 
@@ -22,7 +22,7 @@ class ICNR(keras.initializers.Initializer):
     initializer : str, dict, Initializer or callable
         Draws the base, of the shape (*k, Ci, C) or (C,), so that it sees the fans of that shape.
     scale : int or tuple of int
-        One factor per spatial axis. An int is that factor on every axis of a kernel; for a bias, which has none, it is the pair.
+        One factor per spatial axis. An int is that factor on every axis of a kernel; a bias, which has none, needs a tuple.
     order : {"DCR", "CRD", "DRC", "RCD"}
         The order of the phase shift that follows.
 
@@ -47,7 +47,7 @@ class ICNR(keras.initializers.Initializer):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
         """Return a kernel for the shape (*k, Ci, C * prod(scale)), a bias for (C * prod(scale),)."""
         bias = len(shape) == 1
-        factors = per_axis("scale", self.scale, None if bias else max(len(shape) - 2, 1))
+        factors = bias_scale(self.scale) if bias else per_axis("scale", self.scale, max(len(shape) - 2, 1))
         kernel_shape = (*(1 for _ in factors), 1, *shape) if bias else shape
         base = base_shape(kernel_shape, factors)
         return replicate(self.initializer(base[-1:] if bias else base, dtype=dtype), factors, order=self.order)

@@ -29,6 +29,8 @@ class PhaseShift(keras.layers.Layer):
         One factor per spatial axis; an int is the pair.
     order : {"DCR", "CRD", "DRC", "RCD"}
     data_format : {"channels_last", "channels_first"}
+    **kwargs
+        Those of every Keras layer. Keras casts floating-point inputs to the layer's ``dtype``; `phase_shift` keeps any dtype as it is.
 
     Shape
     -----
@@ -209,6 +211,7 @@ class _SubpixelConv(keras.layers.Layer):
         # Without a data format the gradient of a 3-D convolution fails in eager mode.
         options = {"padding": "SAME" if self.padding == "same" else "VALID", "data_format": ("NWC", "NHWC", "NDHWC")[self.ndim - 1]}
         x = tf.nn.convolution(x, self.kernel, **options)
+        x = tf.ensure_shape(x, (None,) * (self.ndim + 1) + (self.stage.channels,))  # for no samples TensorFlow gives any number of channels
         return x if self.bias is None else tf.nn.bias_add(x, self.bias)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from subpixel_core import DataFormat, Order, rearrangement
-from subpixel_core.check import Scale, per_axis, rank
+from subpixel_core.check import Scale, floating, per_axis, rank
 
 
 def phase_shift(x: tf.Tensor, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last") -> tf.Tensor:
@@ -104,6 +104,7 @@ def box_blur(x: tf.Tensor, scale: Scale) -> tf.Tensor:
     """
     factors, x = per_axis("scale", scale), tf.convert_to_tensor(x)
     rank(x.shape.rank, len(factors), factors)
+    floating(x.dtype.is_floating, x.dtype.name)
     shape = extents(x)
     y = at_least_float32(x)
     # The mean over a box is the mean along one axis after the other; TensorFlow has no kernel for every dtype and rank of the whole box.

@@ -19,7 +19,8 @@ def icnr_(weight: Tensor, scale: Scale, *, order: Order = "CRD", initializer: Ca
     Parameters
     ----------
     weight : Tensor, shape (C * prod(scale), Ci, *k)
-        A parameter that can be written. Under weight normalization, initialize first and normalize afterwards.
+        A parameter that can be written. Under weight normalization, initialize first and normalize afterwards: the weight of a normalized
+        module is computed anew at every access, and under `torch.no_grad` nothing tells it from a parameter.
     scale : int or tuple of int
         One factor per spatial axis of the weight; an int is that factor on every axis.
     order : {"CRD", "DCR", "DRC", "RCD"}

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subpixel_core import DataFormat, Order, rearrangement
-from subpixel_core.check import Scale, per_axis, pooled_axes, rank
+from subpixel_core.check import Scale, floating, instance, per_axis, pooled_axes, rank
 
 
 def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: DataFormat = "channels_first") -> Tensor:
@@ -64,6 +64,7 @@ def inverse_phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_f
 
 
 def _carry_out(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Tensor:
+    instance("x", x, Tensor)
     cached = not torch.compiler.is_compiling()  # torch.compile traces through a cache, with a warning
     plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse, cached=cached)
     return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
@@ -83,6 +84,8 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
     -------
     Tensor, shape of ``x``
     """
+    instance("x", x, Tensor)
+    floating(x.is_floating_point(), x.dtype)
     factors = per_axis("scale", scale)
     rank(x.ndim, len(factors), factors)
     pooled_axes(factors)

@@ -313,7 +313,7 @@ def explain(options: argparse.Namespace, screen: Screen) -> int:
         texts = clauses.clauses()
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    wanted = options.clause.upper()
+    wanted = options.clause.strip().upper()
     if wanted not in texts:
         near = [name for name in texts if name[:2] == wanted[:2]] or sorted({name[:2] for name in texts})
         raise UsageError(f"clause must be one of the specification's; got {options.clause!r}; there are {', '.join(near)}")

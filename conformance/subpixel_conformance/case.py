@@ -1,12 +1,12 @@
 """One case of the suite: what it judges, what it needs of an implementation, and the check."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .adapter import DATA_FORMATS, ORDERS, Adapter, Claims
+from .adapter import DATA_FORMATS, ORDERS, REFUSALS, Adapter, Claims
 
 MODES = (
     "eager",
@@ -20,6 +20,15 @@ MODES = (
     "vmap",
 )
 """The execution modes that the suite has cases for. A claim of any other mode is refused, so that none goes unjudged."""
+
+
+NDIMS = (1, 2, 3, 4)
+BATCH_NDIMS = (0, 1, 2, 3)
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "bfloat16", "complex64", "complex128"),
+)
+"""Numbers of axes and dtypes likewise."""
 
 
 class Mismatch(Exception):  # noqa: N818 - a verdict, not an error of the suite
@@ -113,17 +122,22 @@ def claims_of(adapter: Adapter) -> Claims:
     Raises
     ------
     ValueError
-        For a claim that no case could judge: a misspelled order, data format or execution mode, or a field that does not exist.
+        For a claim that no case could judge: an order, data format, mode, dtype, refusal or number of axes that the suite does not know.
     """
     unknown = sorted(set(adapter.claims) - set(Claims.__dataclass_fields__))
     if unknown:
         raise ValueError(f"claims must have the fields {', '.join(Claims.__dataclass_fields__)}; got {', '.join(unknown)}")
     claims = Claims(**adapter.claims)
-    for name, claimed, known in [
+    allowed: list[tuple[str, Sequence[Any], Sequence[Any]]] = [
         ("orders", claims.orders, ORDERS),
         ("data_formats", claims.data_formats, DATA_FORMATS),
         ("modes", claims.modes, MODES),
-    ]:
+        ("ndims", claims.ndims, NDIMS),
+        ("batch_ndims", claims.batch_ndims, BATCH_NDIMS),
+        ("dtypes", claims.dtypes, DTYPES),
+        ("refusals", claims.refusals, REFUSALS),
+    ]
+    for name, claimed, known in allowed:
         strange = [value for value in claimed if value not in known]
         if strange:
             raise ValueError(f"{name} must be among {', '.join(known)}; got {', '.join(map(str, strange))}")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import subpixel_core as core
+from subpixel_core import check
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
 
@@ -391,9 +392,16 @@ def test_initializing_refuses_in_the_words_of_the_core(wrong):
 def test_icnr_refuses_in_the_words_of_the_core():
     zeros, key = jax.nn.initializers.zeros, jax.random.key(0)
     assert refusal(backend.icnr, zeros, 2, "dcr") == refusal(core.icnr, np.zeros((3, 3, 2, 2)), 2, order="dcr")
-    for shape, scale in [((3, 3, 2, 10), 2), ((3, 3, 2, 12), (2, 2, 2)), ((3, 3, 2, 12), 2.0), ((2, 12), 2)]:
+    assert refusal(backend.icnr, zeros, 2.0) == refusal(core.base_shape, (3, 3, 2, 12), 2.0)
+    for shape, scale in [((3, 3, 2, 10), 2), ((3, 3, 2, 12), (2, 2, 2)), ((2, 12), 2)]:
         assert refusal(backend.icnr(zeros, scale), key, shape) == refusal(core.base_shape, shape, scale)
-    assert refusal(backend.icnr(zeros, 2), key, (10,)) == refusal(core.base_shape, (1, 1, 1, 10), 2)
+    assert refusal(backend.icnr(zeros, (2, 2)), key, (10,)) == refusal(core.base_shape, (1, 1, 1, 10), 2)
+
+
+def test_a_bias_has_no_axes_so_an_int_does_not_say_how_many_factors():
+    words = "scale must have one factor per spatial axis to initialize a bias, which has no such axes; got 2"
+    assert words in str(refusal(backend.icnr(random, 2), jax.random.key(0), (12,)))
+    assert words in str(refusal(check.bias_scale, 2))
 
 
 @pytest.mark.parametrize(

@@ -252,10 +252,13 @@ def test_a_separable_one_is_depthwise_then_pointwise_with_the_bias_then_the_shif
 
 
 @pytest.mark.parametrize("function", [conv, depthwise_conv])
-def test_a_kernel_larger_than_the_padded_input_by_one_leaves_nothing_and_by_two_is_refused(function):
-    assert function(np.ones((1, 2, 1)), np.ones((3, 1, 1)), padding="valid").shape == (1, 0, 1)
-    with pytest.raises(ValueError, match=r"kernel must not be larger than the padded input \(2,\); got \(4,\)"):
-        function(np.ones((1, 2, 1)), np.ones((4, 1, 1)), padding="valid")
+def test_a_kernel_as_large_as_the_padded_input_gives_one_value_and_a_larger_one_is_refused(function):
+    assert function(np.ones((1, 2, 1)), np.ones((2, 1, 1)), padding="valid").shape == (1, 1, 1)
+    for taps in (3, 4):
+        with pytest.raises(ValueError, match=rf"kernel must not be larger than the padded input \(2,\); got \({taps},\)"):
+            function(np.ones((1, 2, 1)), np.ones((taps, 1, 1)), padding="valid")
+    with pytest.raises(ValueError, match=r"kernel must not be larger than the padded input \(2,\); got \(3,\)"):
+        function(np.ones((1, 0, 1)), np.ones((3, 1, 1)))
 
 
 def test_the_operands_stay_as_they_were():

@@ -171,7 +171,7 @@ def test_infinities_that_are_replicated_are_icnr_and_others_are_not(order):
     assert icnr_residual(kernel, 2, order=order) == np.inf
 
 
-@pytest.mark.parametrize("shape", [(3, 0, 12), (3, 2, 0), (0, 2, 12)])
+@pytest.mark.parametrize("shape", [(3, 0, 12), (3, 2, 0)])
 def test_an_empty_kernel_is_icnr(shape):
     assert icnr_residual(np.zeros(shape), 2, order="CRD") == 0.0
 

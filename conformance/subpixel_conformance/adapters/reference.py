@@ -71,7 +71,9 @@ class ReferenceLayer:
         return self._apply(x, [{**held, name: value}])
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
-        """Differentiate a layer of one linear stage: it is linear in each argument, so probing with unit vectors gives the derivative."""
+        """Differentiate a layer without activation: it is linear in each argument, so probing with unit vectors gives the derivative."""
+        if len(self._parameters) > 1:
+            return self._gradients_of_chain(x, cotangent)
         (held,) = self._parameters
         without_bias = {name: values for name, values in held.items() if name != "bias"}
         d_x = probed(lambda value: self._apply(value, [without_bias]), x, cotangent)
@@ -83,6 +85,23 @@ class ReferenceLayer:
             else:
                 gradients[name] = probed(partial(self._with, x, without_bias, name), values, cotangent)
         return d_x, [gradients]
+
+    def _gradients_of_chain(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
+        """Differentiate a chain, which is affine in each argument: what a unit vector changes is the derivative, exact on integers."""
+        before = self(x)
+        d_x = probed(lambda value: self(x + value) - before, x, cotangent)
+        gradients: Parameters = []
+        for number, held in enumerate(self._parameters):
+            gradients.append({})
+            for name, values in held.items():
+
+                def changed(value: np.ndarray, number: int = number, name: str = name) -> np.ndarray:
+                    moved = [dict(stage) for stage in self._parameters]
+                    moved[number][name] = moved[number][name] + value
+                    return self._apply(x, moved) - before
+
+                gradients[number][name] = probed(changed, values, cotangent)
+        return d_x, gradients
 
 
 def probed(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:

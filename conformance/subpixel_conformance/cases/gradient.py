@@ -13,7 +13,7 @@ from .. import compare, oracle
 from ..adapter import DATA_FORMATS, ORDERS, Adapter, LayerConfig
 from ..case import Case, Evidence, Mismatch, Needs
 from .arrays import labelled, normal, small_integers
-from .layer import parameters_for
+from .layer import expected_layer, parameters_for
 from .shift import OPERATIONS, Call
 
 
@@ -54,6 +54,34 @@ def layer_gradients(adapter: Adapter, device: str, *, config: LayerConfig, spati
     return Evidence(largest)
 
 
+def directional_derivatives(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
+    """Demand <f(p + v) - f(p), g> = <v, gradient> for the input and every parameter p of every stage: exact on integers.
+
+    A layer without activation is linear in each of them, so the difference is the derivative; ``f`` is the oracle's.
+    """
+    parameters = parameters_for(config, integers=True)
+    x = small_integers((2, *spatial, config.in_channels), config.dtype)
+    before = expected_layer(x, config, parameters)
+    cotangent = small_integers(before.shape, config.dtype, start=6)
+    layer = adapter.layer(config, device, parameters)
+    d_x, d_parameters = layer.gradients(adapter.to_native(x.copy(), device), adapter.to_native(cotangent, device))
+    places: list[tuple[str, np.ndarray, np.ndarray]] = [("the input", x, adapter.to_numpy(d_x))]
+    for number, (stage, gradients) in enumerate(zip(parameters, d_parameters, strict=True)):
+        places += [(f"{name} of stage {number}", values, np.asarray(gradients[name])) for name, values in stage.items()]
+    for what, values, gradient in places:
+        direction = small_integers(values.shape, config.dtype, start=11)
+        difference = compare.kind(gradient, values.shape)
+        if difference is not None:
+            raise Mismatch(difference.message("GR-003", case, f"the gradient for {what}"))
+        kept = values.copy()
+        values += direction
+        wanted = ((expected_layer(x, config, parameters) - before) * cotangent).sum()
+        values[...] = kept
+        given = (direction.astype(np.float64) * gradient.astype(np.float64)).sum()
+        if given != float(wanted):
+            raise Mismatch(f"GR-003 ({case}): the derivative along a direction of {what} must be {float(wanted)}; got {given}")
+
+
 def cases(profile: str) -> Iterator[Case]:
     """Yield the cases of GR."""
     geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2)]
@@ -74,3 +102,24 @@ def cases(profile: str) -> Iterator[Case]:
         needs = Needs(("layer", "vjp"), order=order, ndim=ndim, anisotropic=len(set(scale)) > 1, scale_one=1 in scale, dtype="float32")
         check = partial(layer_gradients, config=config, spatial=spatial, integers=integers, case=case)
         yield Case(case, ("GR-003",), "gradient", needs, check)
+    layers: list[tuple[str, LayerConfig, tuple[int, ...]]] = []
+    for order in ORDERS:
+        layers += [
+            ("separable", LayerConfig(2, 3, 2, (3, 2), (2, 3), order, separable=True), (4, 5)),
+            ("valid", LayerConfig(2, 3, 2, (3, 2), (2, 3), order, padding="valid"), (4, 5)),
+            ("pairs", LayerConfig(2, 3, 2, (3, 2), (2, 2), order, padding=((2, 0), (0, 1))), (4, 5)),
+            ("without-bias", LayerConfig(1, 3, 2, (3,), (3,), order, bias=False), (5,)),
+            ("chain", LayerConfig(2, 3, 2, (3, 2), (2, 3), order, factors=((2, 1), (1, 3)), width=2), (3, 4)),
+        ]
+    for what, config, spatial in layers:
+        case = f"GR-003/{what}-{config.order}-{config.ndim}d"
+        factors = config.factors or (config.scale,)
+        needs = Needs(
+            ("layer", "vjp"),
+            order=config.order,
+            ndim=config.ndim,
+            anisotropic=any(len(set(scale)) > 1 for scale in factors),
+            scale_one=any(1 in scale for scale in factors),
+            dtype="float32",
+        )
+        yield Case(case, ("GR-003",), "gradient", needs, partial(directional_derivatives, config=config, spatial=spatial, case=case))

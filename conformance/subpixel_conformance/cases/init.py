@@ -247,12 +247,12 @@ def last_blocks(adapter: Adapter, device: str, *, config: LayerConfig, case: str
 def constant_input(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that an input that is constant per channel comes out constant per channel, wherever no border is in reach."""
     _, chain = _icnr_chain(config)
-    spatial = (9,) * config.ndim
-    values = np.arange(1, config.in_channels + 1, dtype=config.dtype)
-    x = np.broadcast_to(values, (2, *spatial, config.in_channels)).copy()
     factors = [scale for _, _, scale in stages_of(config)]
     field = oracle.chain_receptive_field(factors, kernel_of(config))
-    inside = (slice(None), *(slice(r * n, r * (9 - n)) for r, n in zip(config.scale, field, strict=True)))
+    spatial = tuple(2 * n + 1 for n in field)  # leaves a block that no border reaches
+    values = np.arange(1, config.in_channels + 1, dtype=config.dtype)
+    x = np.broadcast_to(values, (2, *spatial, config.in_channels)).copy()
+    inside = (slice(None), *(slice(r * n, r * (n + 1)) for r, n in zip(config.scale, field, strict=True)))
     y = run_layer(adapter, device, config, chain, x)[inside]
     difference = compare.exact(y, np.broadcast_to(y[(slice(0, 1),) * (y.ndim - 1)], y.shape))
     if difference is not None:

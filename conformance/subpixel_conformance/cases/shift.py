@@ -11,14 +11,10 @@ import numpy as np
 
 from .. import compare, identify, oracle
 from ..adapter import DATA_FORMATS, ORDERS, Adapter
-from ..case import Case, Mismatch, Needs, dtype_of
+from ..case import DTYPES, Case, Mismatch, Needs, dtype_of
 from .arrays import Labelled, distinct_integers, labelled, small_integers, special_bits
 
 CLAUSE_OF_ORDER = dict(zip(ORDERS, ("PS-001", "PS-002", "PS-003", "PS-004"), strict=True))
-DTYPES = (
-    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float16", "float32", "float64", "bfloat16", "complex64", "complex128"),
-)
 
 
 @dataclass(frozen=True)
@@ -331,6 +327,10 @@ QUICK = (
     ((4, 4), (3,), (2, 5), 2),
     ((2, 3), (3,), (4, 5), 2),
     ((3, 2), (3,), (5, 4), 2),
+    ((2, 2), (2,), (13, 9), 3),
+    ((5, 5), (2,), (2, 3), 2),
+    ((6, 6), (1,), (3, 2), 2),
+    ((2, 3), (2,), (7, 11), 5),
     ((2, 2, 2), (2,), (3, 4, 5), 2),
     ((2, 3, 4), (2,), (1, 2, 3), 3),
     ((2, 2, 2, 2), (2,), (1, 2, 3, 2), 3),
@@ -342,7 +342,10 @@ FULL = (
     *QUICK,
     ((4,), (3,), (5,), 2),
     ((7,), (2,), (3,), 4),
-    ((5, 5), (2,), (3, 4), 2),
+    ((7, 7), (2,), (3, 2), 2),
+    ((8, 8), (1,), (2, 3), 2),
+    ((2, 2), (3,), (33, 17), 4),
+    ((2, 5, 3), (2,), (6, 2, 9), 2),
     ((4, 2), (3,), (5, 2), 2),
     ((2, 5), (4,), (3, 1), 3),
     ((1, 3), (2,), (5, 4), 3),

@@ -223,11 +223,23 @@ class HonestLayer:
         return self.blurred(x) if self.config.blur else x
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
-        (held,) = self.held
-        low = oracle.inverse_phase_shift(cotangent, self.config.scale, order=self.config.order)
-        gradients = oracle.conv_gradients(x, held["kernel"], low, padding=self.config.padding)
-        d_x, d_kernel, d_bias = (self.rounded(gradient) for gradient in gradients)
-        return d_x, [{"kernel": d_kernel, "bias": d_bias}]
+        """Differentiate backwards through the stages, which have no activation between them and no blur."""
+        padding, inputs, found = self.config.padding, [x], []
+        for held, (_, _, scale) in zip(self.held, self.stages, strict=True):
+            inputs.append(self.stage(inputs[-1], held, scale))
+        for held, (_, _, scale), at in reversed(list(zip(self.held, self.stages, inputs, strict=False))):
+            cotangent = oracle.inverse_phase_shift(cotangent, scale, order=self.config.order)
+            gradients: dict[str, np.ndarray] = {}
+            if "depthwise" in held:
+                z = oracle.depthwise_conv(at, held["depthwise"], padding=padding)
+                cotangent, gradients["kernel"], gradients["bias"] = oracle.conv_gradients(z, held["kernel"], cotangent)
+                whole = held["depthwise"] * np.eye(at.shape[-1])  # the depthwise kernel as (*k, Ci, Ci)
+                cotangent, by_pair, _ = oracle.conv_gradients(at, whole, cotangent, padding=padding)
+                gradients["depthwise"] = np.diagonal(by_pair, axis1=-2, axis2=-1)[..., None]
+            else:
+                cotangent, gradients["kernel"], gradients["bias"] = oracle.conv_gradients(at, held["kernel"], cotangent, padding=padding)
+            found.append({name: self.rounded(gradients[name]) for name in held})
+        return self.rounded(cotangent), found[::-1]
 
 
 class Honest:

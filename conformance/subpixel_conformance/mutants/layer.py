@@ -247,8 +247,17 @@ class _MeanBias(honest.HonestLayer):
     """Averages the gradient of the bias over the positions."""
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> Any:
-        d_x, (held,) = super().gradients(x, cotangent)
-        return d_x, [{**held, "bias": held["bias"] / prod(x.shape[:-1])}]
+        d_x, held = super().gradients(x, cotangent)
+        return d_x, [{**stage, **({"bias": stage["bias"] / prod(x.shape[:-1])} if "bias" in stage else {})} for stage in held]
+
+
+class _PlainGradientOnly(honest.HonestLayer):
+    """Has no gradient for the input of a separable or chained layer, nor under any padding but "same"."""
+
+    def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> Any:
+        d_x, held = super().gradients(x, cotangent)
+        plain = not self.config.separable and self.config.factors is None and self.config.padding == "same"
+        return d_x if plain else np.zeros_like(d_x), held
 
 
 class _FlippedGradient(honest.HonestLayer):
@@ -256,8 +265,8 @@ class _FlippedGradient(honest.HonestLayer):
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> Any:
         _, held = super().gradients(x, cotangent)
-        flipped = {name: _flipped(values) if name == "kernel" else values for name, values in self.held[0].items()}
-        return honest.HonestLayer(self.config, [flipped]).gradients(x, cotangent)[0], held
+        flipped = [{name: values if name == "bias" else _flipped(values) for name, values in stage.items()} for stage in self.held]
+        return honest.HonestLayer(self.config, flipped).gradients(x, cotangent)[0], held
 
 
 def wrong_layers() -> Iterator[Mutant]:
@@ -282,6 +291,7 @@ def wrong_layers() -> Iterator[Mutant]:
     yield layer_mutant("a blur of 2 for every scale", "BL-001 BL-002", "", _BlurOfTwo)
     yield layer_mutant("a layer that does not blur", "BL-001 BL-002", "", _NoBlur)
     yield layer_mutant("the mean for the bias gradient", "GR-003", "", _MeanBias, operations="layer vjp")
+    yield layer_mutant("a gradient for plain layers only", "GR-003", "", _PlainGradientOnly, operations="layer vjp")
     yield layer_mutant("the input gradient flipped", "GR-003", "", _FlippedGradient, operations="layer vjp")
 
 

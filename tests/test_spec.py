@@ -79,7 +79,7 @@ def test_every_clause_that_a_text_cites_exists():
 
 SECTIONS = {
     "phase-shift.md": ["Inputs", "Output", "errors", "Gradient"],
-    "convolution.md": ["Inputs", "Output", "Gradient", "Numerics"],
+    "convolution.md": ["Inputs", "Output", "Errors", "Gradient", "Numerics"],
     "icnr.md": ["Inputs", "Outputs", "Errors", "Numerics", "Gradient"],
     "stages.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
     "blur.md": ["Inputs", "Output", "Errors", "Gradient", "Numerics"],
@@ -92,6 +92,28 @@ def test_every_operation_states_its_inputs_output_errors_numerics_and_gradient(n
     text = (ROOT / "docs" / "spec" / name).read_text(encoding="utf-8")
     missing = [word for word in SECTIONS[name] if not re.search(rf"[*_][^*\n]*\b{word}\b[^*\n]*[*_]", text)]
     assert missing == []
+
+
+HEADINGS = [
+    *(
+        "Phase shift",
+        "Inverse phase shift",
+        "Moving weights between orders",
+        "Convolution",
+        "Transposed convolution and nearest-neighbour upsampling",
+    ),
+    *("The sub-pixel layer", "Separable", "ICNR: initialized to convolution, nearest-neighbour resize", "Chained stages: the arithmetic"),
+    *("Blur, and the checkerboard", "The measure"),
+]
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_the_section_of_every_operation_states_what_goes_in_what_comes_out_and_what_is_refused(heading):
+    texts = [path.read_text(encoding="utf-8") for path in FILES]
+    (section,) = [
+        found for text in texts for found in re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.DOTALL | re.MULTILINE)
+    ]
+    assert [word for word in ("Input", "Output", "rror") if not re.search(rf"\*\*[^*\n]*{word}[^*\n]*\*\*", section)] == []
 
 
 OPERATIONS = [

@@ -60,7 +60,8 @@ class Call:
         factors = "x".join(map(str, self.scale))
         batch = "" if len(self.batch) == 1 else f"-batch{len(self.batch)}"
         inverse = "inverse-" if self.inverse else ""
-        return f"{inverse}{self.order}-{self.data_format}-{len(self.scale)}d-{factors}{batch}-{self.dtype}"
+        large = f"-of-{'x'.join(map(str, self.spatial))}" if max(self.spatial) > 5 else ""
+        return f"{inverse}{self.order}-{self.data_format}-{len(self.scale)}d-{factors}{large}{batch}-{self.dtype}"
 
     def needs(self, **more: Any) -> Needs:
         """Return what an implementation has to claim for this call."""

@@ -411,3 +411,33 @@ def test_a_chain_refuses_a_plan_that_its_parameters_were_not_made_for(wrong):
     params = backend.init_chained_subpixel_conv(jax.random.key(0), 3, 2, 3, 6, factors=(2, 3), initializer=random)
     assert backend.chained_subpixel_conv(params, X[..., :3], scale=6, factors=(2, 3)).shape == (2, 24, 36, 2)
     refusal(backend.chained_subpixel_conv, params, X[..., :3], **wrong)
+
+
+def test_integers_are_summed_as_integers():
+    x = jnp.full((1, 1, 2, 1), 2**24 + 1, jnp.int32)
+    params = {"kernel": jnp.ones((1, 1, 1, 6), jnp.int32)}
+    y = backend.subpixel_conv(params, x, scale=(2, 3))
+    assert y.dtype == jnp.int32
+    assert (np.asarray(y) == 2**24 + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"kernel": jnp.ones((3, 4))}, "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 4)"),
+        ({"kernel": jnp.ones((1, 1, 3, 8)), "bias": jnp.ones(1)}, "bias must have the shape (8,), one value per output channel; got (1,)"),
+        (
+            {"kernel": jnp.ones((3, 1, 3, 8)), "depthwise": jnp.ones((3, 3, 3, 1))},
+            "pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got (3, 1, 3, 8)",
+        ),
+    ],
+    ids=["flat kernel", "short bias", "pointwise with taps"],
+)
+def test_parameters_made_by_hand_are_checked_in_the_words_of_the_core(wrong, words):
+    assert refusal(backend.subpixel_conv, wrong, X[..., :3], scale=2) == (ValueError, words)
+
+
+def test_a_chain_planned_as_one_stage_is_applied_as_one_stage_whatever_its_width_was():
+    params = backend.init_chained_subpixel_conv(jax.random.key(0), 3, 2, 3, 8, width=1000)
+    assert len(params) == 1
+    assert backend.chained_subpixel_conv(params, X[..., :3], scale=8).shape == (X.shape[0], 8 * X.shape[1], 8 * X.shape[2], 2)

@@ -468,3 +468,32 @@ def test_keras_on_another_backend_is_refused_at_import():
     run = subprocess.run([sys.executable, "-c", "import subpixel_tensorflow"], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert "ImportError: subpixel_tensorflow needs Keras on the TensorFlow backend: set KERAS_BACKEND=tensorflow; got 'jax'" in run.stderr
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_no_samples_give_an_error_never_another_number_of_channels(use_bias):
+    # TensorFlow's convolution of an empty batch has the channels of its input.
+    layer = backend.SubpixelConv2D(2, 3, 2, use_bias=use_bias)
+    layer.build((None, None, None, 4))
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        layer(tf.zeros((0, 5, 6, 4)))
+
+
+@pytest.mark.parametrize("separable", [True, False])
+def test_a_kernel_larger_than_its_input_is_refused_in_the_words_of_the_core(separable):
+    layer = backend.SubpixelConv2D(2, 3, 2, padding="valid", separable=separable)
+    with pytest.raises(ValueError, match=r"kernel must not be larger than the padded input \(2, 5\); got \(3, 3\)"):
+        layer(tf.ones((1, 2, 5, 4)))
+
+
+def test_an_initializer_of_a_bias_needs_a_factor_per_axis():
+    words = "scale must have one factor per spatial axis to initialize a bias, which has no such axes; got 2"
+    with pytest.raises(ValueError, match=words):
+        backend.ICNR("random_normal", 2)((24,))
+    drawn = backend.ICNR("random_normal", (2, 2, 2))((24,)).numpy()
+    assert core.icnr_residual(np.zeros((1, 1, 1, 1, 24)), 2, order="DCR", bias=drawn) == 0.0
+
+
+def test_a_blur_of_integers_is_refused():
+    with pytest.raises(TypeError, match="x must be floating point for a blur in this framework; got int32"):
+        backend.box_blur(tf.ones((1, 4, 6, 2), tf.int32), 2)

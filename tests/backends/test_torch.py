@@ -481,3 +481,31 @@ def test_icnr_writes_into_parameters_that_require_a_gradient_and_into_views_of_o
     assert conv.weight._version > version
     half = icnr_(torch.empty(12, 4, 3, 3, dtype=torch.bfloat16), 2, order="DCR")
     assert core.icnr_residual(canonical(half.double()), 2, order="DCR") == 0.0
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_one_compiled_function_takes_one_int_scale_after_another(dynamic):
+    x = torch.arange(2 * 36 * 3 * 4.0).reshape(2, 36, 3, 4)
+    torch.compiler.reset()
+    compiled = torch.compile(subpixel_torch.phase_shift, fullgraph=True, dynamic=dynamic)
+    for scale in (2, 3, 6):
+        assert torch.equal(compiled(x, scale), F.pixel_shuffle(x, scale))
+
+
+@pytest.mark.parametrize("scale", [torch.tensor(True), torch.tensor(2), torch.tensor([2, 2])], ids=repr)
+def test_a_tensor_is_no_scale(scale):
+    with pytest.raises(TypeError, match="scale must be an integer or a tuple of integers; got tensor"):
+        subpixel_torch.phase_shift(torch.zeros(2, 4, 3, 5), scale)
+
+
+@pytest.mark.parametrize("function", [subpixel_torch.phase_shift, subpixel_torch.inverse_phase_shift, subpixel_torch.box_blur])
+@pytest.mark.parametrize("x", [np.zeros((2, 4, 4, 6)), [[[1.0]]], None], ids=["ndarray", "list", "None"])
+def test_what_is_no_tensor_is_refused(function, x):
+    with pytest.raises(TypeError, match=r"x must be a Tensor; got (ndarray|list|NoneType)"):
+        function(x, 2)
+
+
+def test_a_blur_of_integers_is_refused():
+    with pytest.raises(TypeError, match=r"x must be floating point for a blur in this framework; got torch\.int32"):
+        subpixel_torch.box_blur(torch.ones(1, 2, 4, 6, dtype=torch.int32), 2)

@@ -1,6 +1,6 @@
 """Reference convolutions: plain sums over taps, in as many dimensions as the kernel has, as precise as their inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,14 @@ def _operands(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None) -> tuple[
     return x, kernel, bias
 
 
-def _windows(x: NDArray[Any], kernel_size: tuple[int, ...], padding: check.Padding) -> tuple[NDArray[Any], list[int]]:
-    """Return x with its zeros around it, and the extents of a convolution over it."""
+def _windows(x: NDArray[Any], kernel_size: tuple[int, ...], padding: check.Padding) -> Iterator[tuple[tuple[int, ...], NDArray[Any]]]:
+    """Yield every tap of a convolution with the part of x, zeros around it, that the tap is multiplied with."""
     widths = check.padding_widths(padding, kernel_size)
     check.kernel_fits(x.shape[1:-1], kernel_size, widths)
     padded = np.pad(x, ((0, 0), *widths, (0, 0)))
-    return padded, [extent - k + 1 for extent, k in zip(padded.shape[1:-1], kernel_size, strict=True)]
+    extents = [extent - k + 1 for extent, k in zip(padded.shape[1:-1], kernel_size, strict=True)]
+    for tap in np.ndindex(*kernel_size):
+        yield tap, padded[(slice(None), *(slice(t, t + extent) for t, extent in zip(tap, extents, strict=True)))]
 
 
 def conv(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, padding: check.Padding = "same") -> NDArray[Any]:
@@ -72,15 +74,11 @@ def conv(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, padd
     """
     # CV-001, CV-002, CV-003
     x, kernel, bias = _operands(x, kernel, bias)
-    padded, extents = _windows(x, kernel.shape[:-2], padding)
     sum_dtype, dtype = _accumulator(x, kernel, *([] if bias is None else [bias]))
-    y = np.zeros((len(x), *extents, kernel.shape[-1]), sum_dtype)
-    for tap in np.ndindex(*kernel.shape[:-2]):
-        window = tuple(slice(t, t + extent) for t, extent in zip(tap, extents, strict=True))
-        y += padded[(slice(None), *window)].astype(sum_dtype) @ kernel[tap].astype(sum_dtype)
-    if bias is not None:
-        y += bias.astype(sum_dtype)
-    return y.astype(dtype)
+    y: Any = 0
+    for tap, window in _windows(x.astype(sum_dtype), kernel.shape[:-2], padding):
+        y = y + window @ kernel[tap].astype(sum_dtype)
+    return (y if bias is None else y + bias.astype(sum_dtype)).astype(dtype)
 
 
 def depthwise_conv(x: ArrayLike, depthwise: ArrayLike, *, padding: check.Padding = "same") -> NDArray[Any]:
@@ -106,12 +104,10 @@ def depthwise_conv(x: ArrayLike, depthwise: ArrayLike, *, padding: check.Padding
     # SP-001
     x, depthwise, _ = _operands(x, depthwise, None)
     check.depthwise_shape(depthwise.shape)
-    padded, extents = _windows(x, depthwise.shape[:-2], padding)
     sum_dtype, dtype = _accumulator(x, depthwise)
-    y = np.zeros((len(x), *extents, x.shape[-1]), sum_dtype)
-    for tap in np.ndindex(*depthwise.shape[:-2]):
-        window = tuple(slice(t, t + extent) for t, extent in zip(tap, extents, strict=True))
-        y += padded[(slice(None), *window)].astype(sum_dtype) * depthwise[tap][:, 0].astype(sum_dtype)
+    y: Any = 0
+    for tap, window in _windows(x.astype(sum_dtype), depthwise.shape[:-2], padding):
+        y = y + window * depthwise[tap][:, 0].astype(sum_dtype)
     return y.astype(dtype)
 
 

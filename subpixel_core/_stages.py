@@ -215,8 +215,8 @@ def plan_stages(
     if factors is None:
         choices = candidates(total, first=True)
     else:
-        given = plan(_given(factors, total, ndim))  # ST-005
-        choices = (Cost(given.parameters, given.macs(here), len(given.stages), tuple(stage.scale for stage in given.stages)),)
+        steps = _given(factors, total, ndim)  # ST-005
+        choices = (Cost(plan(steps).parameters, plan(steps).macs(here), len(steps), steps),)
     affordable = [cost for cost in choices if budget is None or cost.parameters <= budget]
     if not affordable:
         raise ValueError(f"max_parameters must be {choices[0].parameters} or more to reach scale={total}; got {budget}")

@@ -46,8 +46,10 @@ def per_axis(name: str, value: Any, ndim: int | None = None, *, minimum: int = 1
 
 def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     """Return ``value`` if it is one of the allowed words; nothing unknown ever falls through to another."""
-    if isinstance(value, str) and value in allowed:
-        return allowed[allowed.index(value)]
+    if isinstance(value, str):
+        for word in allowed:
+            if value == word:
+                return word
     words = ", ".join(repr(word) for word in allowed)
     raise ValueError(f"{name} must be one of {words}; got {value!r}")
 
@@ -75,12 +77,6 @@ def multiple(what: str, value: Any, divisor: int, reason: str) -> None:
         raise ValueError(f"{what} must be a multiple of {divisor}, {reason}; got {value}")
 
 
-def one_batch_axis(shape_rank: int, ndim: int) -> None:
-    """Refuse a tensor that has not exactly one batch axis, ``ndim`` spatial axes and a channel axis."""
-    if shape_rank != ndim + 2:
-        raise ValueError(f"x must have {ndim + 2} axes: one batch axis, {ndim} spatial and the channels; got {shape_rank}")
-
-
 def pooled_axes(scale: tuple[int, ...]) -> None:
     """Refuse more spatial axes than the frameworks can pool over."""
     if len(scale) > 3:
@@ -89,7 +85,8 @@ def pooled_axes(scale: tuple[int, ...]) -> None:
 
 def layer_input(shape: Sequence[Any], ndim: int, channels: int | None, data_format: str = "channels_last") -> None:
     """Refuse the input of a layer without exactly one batch axis, ``ndim`` spatial axes and ``channels`` channels (None: any number)."""
-    one_batch_axis(len(shape), ndim)
+    if len(shape) != ndim + 2:
+        raise ValueError(f"x must have {ndim + 2} axes: one batch axis, {ndim} spatial and the channels; got {len(shape)}")
     received = shape[-1] if data_format == "channels_last" else shape[1]
     if isinstance(received, int) and channels is not None and received != channels:
         raise ValueError(f"x must have {channels} channels; got {received}")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from subpixel_conformance import oracle
-from subpixel_conformance.adapter import ORDERS, LayerConfig
+from subpixel_conformance.adapter import ORDERS, Claims, LayerConfig
+from subpixel_conformance.case import claims_of
 
 SCALE = (4, 6)
 ROWS, COLUMNS = slice(16, 176), slice(140, 356)
@@ -52,11 +53,11 @@ def judge_photograph(adapter: Any, device: str, exhibit: Path, pictures: Path | 
 
     Return ``cells``, 4 x 4 booleans by order taken apart and order put together, or ``absent``, the reason why it does not apply.
     """
-    claims = adapter.claims
+    claims = claims_of(adapter)
     reason = _photograph_outside(claims)
     if reason:
         return {"absent": reason}
-    data_format = "channels_last" if "channels_last" in claims.get("data_formats", ("channels_last",)) else "channels_first"
+    data_format = "channels_last" if "channels_last" in claims.data_formats else "channels_first"
     with np.load(exhibit) as expected:
         photograph = _to_format(expected["photograph"], data_format)[np.newaxis]
         cells, made = [], {}
@@ -79,10 +80,10 @@ def judge_checkerboard(adapter: Any, device: str, exhibit: Path, pictures: Path 
 
     Return ``constructed``, the checkerboard of the layer as it comes, and ``variants``, that of each set; or ``absent``, the reason.
     """
-    claims = adapter.claims
-    if "layer" not in claims.get("operations", ()):
+    claims = claims_of(adapter)
+    if "layer" not in claims.operations:
         return {"absent": "it has no layer"}
-    order = next(iter(claims.get("orders", ORDERS)))
+    order = next(iter(claims.orders))
     config = LayerConfig(ndim=2, in_channels=3, out_channels=3, kernel_size=3, scale=LAYER_SCALE, order=order)
     with np.load(exhibit) as arrays:
         small = arrays["small"]
@@ -117,15 +118,15 @@ def layer_variants(order: str) -> dict[str, dict[str, np.ndarray]]:
     return {name: {"kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)} for name, (kernel, bias) in chosen.items()}
 
 
-def _photograph_outside(claims: Any) -> str:
-    if not {"phase_shift", "inverse_phase_shift"} <= set(claims.get("operations", ("phase_shift", "inverse_phase_shift"))):
+def _photograph_outside(claims: Claims) -> str:
+    if not {"phase_shift", "inverse_phase_shift"} <= set(claims.operations):
         return "it does not claim both directions"
-    lacking = [order for order in ORDERS if order not in claims.get("orders", ORDERS)]
+    lacking = [order for order in ORDERS if order not in claims.orders]
     if lacking:
         return f"it does not claim {', '.join(lacking)}"
-    if not claims.get("anisotropic", True):
+    if not claims.anisotropic:
         return "it does not claim unequal factors"
-    return "" if "uint8" in claims.get("dtypes", ()) else "it does not claim uint8"
+    return "" if "uint8" in claims.dtypes else "it does not claim uint8"
 
 
 def _to_format(image: np.ndarray, data_format: str) -> np.ndarray:

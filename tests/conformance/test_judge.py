@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,20 +13,13 @@ from subpixel_conformance.case import MODES, Case, Evidence, Mismatch, Needs, cl
 from subpixel_conformance.cases import all_cases
 from subpixel_conformance.cases.arrays import labelled, special_bits
 from subpixel_conformance.cases.shift import DTYPES
+from subpixel_conformance.clauses import clauses
 from subpixel_conformance.judge import judge
 from subpixel_conformance.mutants.honest import Honest
 
-SPECIFICATION = Path(__file__).parents[2] / "docs" / "spec"
-
 
 def must_clauses():
-    clauses = set()
-    for path in SPECIFICATION.glob("*.md"):
-        for paragraph in path.read_text(encoding="utf-8").split("\n\n"):
-            found = re.match(r"\*\*([A-Z]{2}-\d{3})\*\*", paragraph.strip())
-            if found and "MUST" in paragraph:
-                clauses.add(found[1])
-    return clauses
+    return {clause.id for clause in clauses().values() if clause.level == "MUST"}
 
 
 def case_of(check, **needs):

@@ -28,7 +28,7 @@ OURS = {
 def test_the_claims_are_everything_that_the_specification_has(name):
     operations, modes, devices = OURS[name]
     spec = registry.find(name)
-    pytest.importorskip({"numpy": "numpy"}.get(name, name))
+    pytest.importorskip(name)
     module, _, attribute = spec.target.partition(":")
     claims = claims_of(getattr(import_module(module), attribute))
     assert set(claims.operations) == operations
@@ -45,7 +45,7 @@ def test_the_claims_are_everything_that_the_specification_has(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_claims_are_kept_on_the_cpu(name):
-    pytest.importorskip({"numpy": "numpy"}.get(name, name))
+    pytest.importorskip(name)
     outcome = runner.conform([(registry.find(name), True)], devices=("cpu",), photograph=False)
     (run,) = outcome.runs
     assert [(result.case, result.message) for result in run.results if result.status in runner.WRONG] == []

@@ -6,7 +6,17 @@ from subpixel_core._icnr import base_shape, fans, icnr, icnr_bias, icnr_residual
 from subpixel_core._order import DATA_FORMATS, ORDERS, DataFormat, Order, channel_permutation
 from subpixel_core._phase_shift import Rearrangement, inverse_phase_shift, phase_shift, rearrangement
 from subpixel_core._stages import Stage, StagePlan, factorizations, plan_stages
+from subpixel_core._unet import (
+    ResidualUNetConfig,
+    convert_order,
+    init_parameters,
+    network,
+    parameter_shapes,
+    residual_unet,
+    statistics_shapes,
+)
 from subpixel_core._version import SPEC_VERSION, __version__
+from subpixel_core._weights import load_weights, save_weights
 from subpixel_core.check import padding_widths
 
 __all__ = [
@@ -16,6 +26,7 @@ __all__ = [
     "DataFormat",
     "Order",
     "Rearrangement",
+    "ResidualUNetConfig",
     "Stage",
     "StagePlan",
     "__version__",
@@ -25,6 +36,7 @@ __all__ = [
     "checkerboard",
     "conv",
     "conv_transpose",
+    "convert_order",
     "depthwise_conv",
     "factorizations",
     "fans",
@@ -32,12 +44,19 @@ __all__ = [
     "icnr_bias",
     "icnr_residual",
     "icnr_weight_norm",
+    "init_parameters",
     "inverse_phase_shift",
+    "load_weights",
     "nearest_upsample",
+    "network",
     "padding_widths",
+    "parameter_shapes",
     "phase_shift",
     "plan_stages",
     "rearrangement",
+    "residual_unet",
+    "save_weights",
     "separable_subpixel_conv",
+    "statistics_shapes",
     "subpixel_conv",
 ]

@@ -1,6 +1,6 @@
 """The rules for arguments, and the only place where their messages are written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -163,6 +163,83 @@ def pointwise_shape(shape: Sequence[int]) -> None:
     """Refuse a pointwise kernel with more than one tap."""
     if any(taps != 1 for taps in shape[:-2]):
         raise ValueError(f"pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got {tuple(shape)}")
+
+
+def dimensions(name: str, value: Any) -> int:
+    """Return the number of spatial axes of a network: the frameworks convolve over 1, 2 or 3."""
+    if integer(name, value, minimum=1) > 3:
+        raise ValueError(f"{name} must be 1, 2 or 3; got {value}")
+    return int(value)
+
+
+def per_level(name: str, value: Any, levels: int | None = None) -> tuple[int, ...]:
+    """Return one positive integer per level of a network, of which there are ``levels`` if that is known."""
+    what = "a tuple of integers, one per level"
+    if not isinstance(value, tuple):
+        raise TypeError(f"{name} must be {what}; got {value!r}")
+    if not value or (levels is not None and len(value) != levels):
+        wanted = "at least one level" if levels is None else f"one value per level, {levels} as widths has"
+        raise ValueError(f"{name} must have {wanted}; got {value}")
+    for entry in value:
+        integer(f"every value of {name}", entry, minimum=1)
+    return value
+
+
+def steps(name: str, value: Any, number: int, ndim: int) -> tuple[tuple[int, ...], ...]:
+    """Return the factors per axis of each of ``number`` steps between levels: one int for all, or a tuple with an entry per step."""
+    if not isinstance(value, tuple):
+        return (per_axis(name, value, ndim),) * number
+    if len(value) != number:
+        raise ValueError(f"{name} must have one entry per step between levels, {number}, one less than widths; got {value}")
+    return tuple(per_axis(f"every entry of {name}", entry, ndim) for entry in value)
+
+
+def divisible_widths(widths: tuple[int, ...], groups: int) -> None:
+    """Refuse channels that the groups of a normalization do not divide."""
+    if any(width % groups for width in widths):
+        raise ValueError(f"widths must be multiples of groups={groups} with norm='group'; got {widths}")
+
+
+def unet_input(shape: Sequence[Any], ndim: int, channels: int, data_format: str = "channels_last") -> None:
+    """Refuse an input of a network that a layer would refuse, and one without a position on some spatial axis."""
+    layer_input(shape, ndim, channels, data_format)
+    spatial = tuple(shape[1:-1] if data_format == "channels_last" else shape[2:])
+    if any(isinstance(extent, int) and extent < 1 for extent in spatial):
+        raise ValueError(f"x must have spatial extents of {(1,) * ndim} or more; got {spatial}")
+
+
+def batch_values(number: Any) -> None:
+    """Refuse to train batch normalization on less than two values per channel, whose variance says nothing."""
+    if isinstance(number, int) and number < 2:
+        raise ValueError(f"x must give batch normalization 2 or more values per channel in training; got {number}")
+
+
+def tensors(name: str, found: Mapping[str, Sequence[Any]], wanted: Mapping[str, Sequence[int]]) -> None:
+    """Refuse a set of named tensors in which one is missing, unknown or of another shape."""
+    missing = [tensor for tensor in wanted if tensor not in found]
+    unknown = [tensor for tensor in found if tensor not in wanted]
+    if missing:
+        there = f"{unknown[0]!r} instead" if len(unknown) == 1 else f"{len(found)} tensors without it"
+        raise ValueError(f"{name} must have the tensor {missing[0]!r} of shape {tuple(wanted[missing[0]])}; got {there}")
+    if unknown:
+        raise ValueError(f"{name} must have no tensors but those of the configuration; got {unknown[0]!r}")
+    for tensor, shape in wanted.items():
+        if tuple(found[tensor]) != tuple(shape):
+            raise ValueError(f"{name} must have {tensor!r} of shape {tuple(shape)}; got {tuple(found[tensor])}")
+
+
+def weight_dtypes(dtypes: Mapping[str, Any]) -> None:
+    """Refuse weights in another dtype than the two of the file format, or in both."""
+    strange = {tensor: dtype for tensor, dtype in dtypes.items() if str(dtype) not in ("float32", "float64")}
+    for tensor, dtype in strange.items():
+        raise ValueError(f"params must be float32 or float64; got {dtype} in {tensor!r}")
+    if len(set(map(str, dtypes.values()))) > 1:
+        raise ValueError(f"params must have one dtype; got {', '.join(sorted(set(map(str, dtypes.values()))))}")
+
+
+def weight_file(path: Any, rule: str, received: Any) -> ValueError:
+    """Return the refusal of a weight file: what it must be, and what was found in it."""
+    return ValueError(f"{path} must {rule}; got {received}")
 
 
 def keras_backend(name: str) -> None:

@@ -17,7 +17,7 @@ BACKENDS = sorted((ROOT / "backends").glob("*/*.py"))
 CLAUSE = re.compile(r"^\*\*([A-Z]{2}-\d{3})\*\* (.*?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 RFC_2119 = re.compile(r"\b(MUST(?: NOT)?|REQUIRED|SHALL(?: NOT)?|SHOULD(?: NOT)?|RECOMMENDED|MAY|OPTIONAL)\b")
 
-IN_THE_BACKENDS = {"EX-001", "EX-002", "EX-003", "GR-003", "SC-002", "SC-004", "IC-004", "IC-007", "IC-008", "IC-009", "IC-010"}
+IN_THE_BACKENDS = {"EX-001", "EX-002", "EX-003", "GR-003", "SC-002", "SC-004", "IC-004", "IC-007", "IC-008", "IC-009", "IC-010", "UN-013"}
 """What holds of layers and of execution, which the reference has none of."""
 
 
@@ -82,6 +82,8 @@ SECTIONS = {
     "convolution.md": ["Inputs", "Output", "Errors", "Gradient", "Numerics"],
     "icnr.md": ["Inputs", "Outputs", "Errors", "Numerics", "Gradient"],
     "stages.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
+    "unet.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
+    "weights.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
     "blur.md": ["Inputs", "Output", "Errors", "Gradient", "Numerics"],
     "errors.md": ["Numerics"],
 }
@@ -104,6 +106,7 @@ HEADINGS = [
     ),
     *("The sub-pixel layer", "Separable", "ICNR: initialized to convolution, nearest-neighbour resize", "Chained stages: the arithmetic"),
     *("Blur, and the checkerboard", "The measure"),
+    *("The residual U-Net", "The weight file"),
 ]
 
 
@@ -119,6 +122,7 @@ def test_the_section_of_every_operation_states_what_goes_in_what_comes_out_and_w
 OPERATIONS = [
     *("phase_shift", "inverse_phase_shift", "channel_permutation", "conv", "conv_transpose", "nearest_upsample", "subpixel_conv"),
     *("separable_subpixel_conv", "icnr", "icnr_bias", "icnr_residual", "icnr_weight_norm", "plan_stages", "box_blur", "checkerboard"),
+    *("parameter_shapes", "init_parameters", "residual_unet", "save_weights", "load_weights"),
 ]
 
 

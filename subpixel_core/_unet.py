@@ -287,7 +287,7 @@ class ResidualUNetConfig:
     @property
     def total_scale(self) -> tuple[int, ...]:
         """What the extents are padded to a multiple of: the product of the scales, per axis."""
-        return tuple(prod(scale[axis] for scale in self.level_scales) for axis in range(self.ndim))
+        return tuple(map(prod, zip((1,) * self.ndim, *self.level_scales, strict=True)))
 
     @property
     def parameters(self) -> int:
@@ -296,7 +296,9 @@ class ResidualUNetConfig:
 
     def padding(self, spatial: Sequence[Any]) -> tuple[Any, ...]:
         """Return how many zeros follow the input on every axis, so that every level has whole extents."""
-        return tuple(-extent % total for extent, total in zip(spatial, self.total_scale, strict=True))  # UN-007
+        return tuple(
+            (extent + total - 1) // total * total - extent for extent, total in zip(spatial, self.total_scale, strict=True)
+        )  # UN-007
 
     def output_extents(self, spatial: Sequence[Any]) -> tuple[Any, ...]:
         """Return the extents of the output."""
@@ -527,8 +529,8 @@ def residual_unet(
     Returns
     -------
     ndarray, shape (N, *(spatial * output_scale), out_channels)
-        In the common dtype of input and parameters. With ``training=True`` and ``norm="batch"`` the pair of it and the new running
-        statistics, a dict as `statistics_shapes`.
+        In the common dtype of input and parameters (float64 for integers). With ``training=True`` and ``norm="batch"`` the pair of it and
+        the new running statistics, a dict as `statistics_shapes`.
 
     Raises
     ------
@@ -541,7 +543,9 @@ def residual_unet(
     values = {name: np.asarray(value) for name, value in params.items()}
     x = np.asarray(x)
     check.unet_input(x.shape, config.ndim, config.in_channels)
-    run = _Forward(values, np.result_type(x, *values.values()), check.flag("training", training), {} if trace is None else trace)
+    dtype = np.result_type(x, *values.values())
+    dtype = np.dtype(np.float64) if dtype.kind in "iub" else dtype  # integers have no normalized values
+    run = _Forward(values, dtype, check.flag("training", training), {} if trace is None else trace)
 
     spatial = x.shape[1:-1]
     y = np.pad(x.astype(run.dtype), ((0, 0), *((0, zeros) for zeros in config.padding(spatial)), (0, 0)))
@@ -606,7 +610,7 @@ class _Forward:
         wide = x.astype(np.promote_types(x.dtype, np.float32))
         positions = tuple(range(1, x.ndim - 1))
         if layer.groups:
-            grouped = wide.reshape(*x.shape[:-1], layer.groups, -1)
+            grouped = wide.reshape(*x.shape[:-1], layer.groups, x.shape[-1] // layer.groups)
             mean, variance = (f(grouped, axis=(*positions, -1), keepdims=True) for f in (np.mean, np.var))
             y = ((grouped - mean) / np.sqrt(variance + EPSILON)).reshape(x.shape)  # UN-005
         else:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, ArrayLike], 
     check.instance("config", config, ResidualUNetConfig)
     arrays = {name: np.asarray(value) for name, value in params.items()}
     check.tensors("params", {name: array.shape for name, array in arrays.items()}, parameter_shapes(config))
-    check.weight_dtypes({name: array.dtype for name, array in arrays.items()})
+    check.weight_dtypes({name: array.dtype.name for name, array in arrays.items()})
     fields = config.as_dict()
     metadata = {
         "network": NETWORK,
@@ -62,12 +64,14 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, ArrayLike], 
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file beside ``path`` and move it there: an interruption leaves what was there before."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    beside = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         with open(beside, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, beside)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -117,19 +121,23 @@ def load_weights(path: str | os.PathLike[str], *, order: Order | None = None) ->
 def _configuration(path: str, metadata: Mapping[str, str]) -> ResidualUNetConfig:
     """Return the configuration that the metadata hold, refusing what this version cannot read."""
     if metadata.get("network") != NETWORK:
-        raise check.weight_file(path, f"hold a network {NETWORK!r}", f"metadata {dict(metadata)!r:.200}")
+        raise check.weight_file(path, f"hold a network {NETWORK!r}", f"{metadata.get('network')!r:.80}")
     version = metadata.get("spec_version", "")
-    if not version.replace(".", "", 1).isdecimal() or "." not in version[1:-1]:
-        raise check.weight_file(path, "name the version of its specification, such as '1.0'", repr(version))
+    if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", version):
+        raise check.weight_file(path, "name the version of its specification, such as '1.0'", f"{version!r:.40}")
     if tuple(map(int, version.split("."))) > tuple(map(int, SPEC_VERSION.split("."))):
         raise check.weight_file(path, f"be of specification {SPEC_VERSION} or older for this version of subpixel-spec", version)
     if metadata.get("layout") != LAYOUT:
         raise check.weight_file(path, f"have the layout {LAYOUT!r}", repr(metadata.get("layout")))
     try:
         fields: Any = json.loads(metadata.get("config", ""))
-        return ResidualUNetConfig(**fields, order=metadata.get("order"))  # type: ignore[arg-type]  # refused there, if it is none
-    except (TypeError, ValueError) as error:
+        config = ResidualUNetConfig(**fields, order=metadata.get("order"))  # type: ignore[arg-type]  # refused there, if it is none
+    except (TypeError, ValueError, RecursionError) as error:
         raise check.weight_file(path, "describe a residual U-Net in its metadata", f"{error}") from None
+    for field in config.as_dict():
+        if field not in {*fields, "order"}:
+            raise check.weight_file(path, "describe a residual U-Net in its metadata", f"a configuration without {field!r}")
+    return config
 
 
 def _refuse_dtypes(path: str, dtypes: Mapping[str, str]) -> None:

@@ -174,7 +174,7 @@ def dimensions(name: str, value: Any) -> int:
 
 def per_level(name: str, value: Any, levels: int | None = None) -> tuple[int, ...]:
     """Return one positive integer per level of a network, of which there are ``levels`` if that is known."""
-    what = "a tuple of integers, one per level"
+    what = "a tuple of integers, one per level" if levels is None else "an integer or a tuple of integers, one per level"
     if not isinstance(value, tuple):
         raise TypeError(f"{name} must be {what}; got {value!r}")
     if not value or (levels is not None and len(value) != levels):

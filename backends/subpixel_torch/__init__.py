@@ -11,17 +11,23 @@ from subpixel_torch.layers import (
     SubpixelConv3d,
 )
 from subpixel_torch.ops import box_blur, inverse_phase_shift, phase_shift
+from subpixel_torch.unet import ResidualUNet, get_parameters, load_weights, save_weights, set_parameters
 
 __all__ = [
     "ChainedSubpixelConv1d",
     "ChainedSubpixelConv2d",
     "ChainedSubpixelConv3d",
     "PhaseShift",
+    "ResidualUNet",
     "SubpixelConv1d",
     "SubpixelConv2d",
     "SubpixelConv3d",
     "box_blur",
+    "get_parameters",
     "icnr_",
     "inverse_phase_shift",
+    "load_weights",
     "phase_shift",
+    "save_weights",
+    "set_parameters",
 ]

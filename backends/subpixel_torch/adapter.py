@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import subpixel_torch as backend
+from subpixel_core import ResidualUNetConfig
+from subpixel_torch.unet import canonical
 
 _layers = {
     1: (backend.SubpixelConv1d, backend.ChainedSubpixelConv1d),
@@ -24,7 +26,10 @@ class TorchAdapter:
     name = "subpixel_torch"
     versions: Mapping[str, str] = {"torch": torch.__version__}
     claims: Mapping[str, Any] = {
-        "operations": ("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+        "operations": (
+            *("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+            *("unet", "unet_mixed", "unet_gradients", "unet_steps", "save_weights", "load_weights"),
+        ),
         "orders": ("DCR", "CRD", "DRC", "RCD"),
         "data_formats": ("channels_last", "channels_first"),
         "ndims": (1, 2, 3, 4),
@@ -124,6 +129,23 @@ class TorchAdapter:
                         getattr(stage, _names[name]).copy_(_from_canonical(self.to_native(array, device), _names[name]))
         return _JudgedLayer(self, module, stages)
 
+    def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> "_JudgedNetwork":
+        model = backend.ResidualUNet(ResidualUNetConfig(**config))
+        model.to(device, torch.float32 if dtype == "mixed" else getattr(torch, dtype))
+        if params is not None:
+            backend.set_parameters(model, params)
+        return _JudgedNetwork(self, model, torch.autocast(device, torch.bfloat16, enabled=dtype == "mixed"))
+
+    def save_weights(self, path: str, params: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
+        model = backend.ResidualUNet(ResidualUNetConfig(**config))
+        model.to(getattr(torch, str(next(iter(params.values())).dtype)))
+        backend.set_parameters(model, params)
+        backend.save_weights(path, model)
+
+    def load_weights(self, path: str, *, order: Any = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        model = backend.load_weights(path, order=order)
+        return backend.get_parameters(model), model.config.as_dict()
+
 
 _names = {"kernel": "weight", "bias": "bias", "depthwise": "depthwise"}
 
@@ -164,6 +186,53 @@ class _JudgedLayer:
     def _canonical(self, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
         own = {torch_name: name for name, torch_name in _names.items()}
         return {own[name]: self.adapter.to_numpy(_to_canonical(tensor, name)) for name, tensor in tensors.items()}
+
+
+class _JudgedNetwork:
+    """A model on channels_last tensors, its parameters in the canonical layout."""
+
+    def __init__(self, adapter: TorchAdapter, model: backend.ResidualUNet, precision: torch.autocast) -> None:
+        self.adapter, self.model, self.precision = adapter, model, precision
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    def __call__(self, x: Tensor, *, training: bool = False) -> Tensor:
+        self.model.train(training)
+        with self.precision:
+            return self.model(x.movedim(-1, 1)).movedim(1, -1)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return backend.get_parameters(self.model)
+
+    def trace(self, x: Tensor) -> dict[str, np.ndarray]:
+        seen: dict[str, np.ndarray] = {}
+        layers = {name.rpartition(".")[0] for name in canonical(self.model)}
+
+        def watch(name: str, module: nn.Module) -> Any:
+            return module.register_forward_hook(lambda module, given, y: seen.update({name: self.adapter.to_numpy(y.movedim(1, -1))}))
+
+        hooks = [
+            watch(name, module)
+            for name, module in self.model.named_modules()
+            if name in layers or f"{name}.conv1" in layers  # a layer with parameters, or a block
+        ]
+        self(x)
+        for hook in hooks:
+            hook.remove()
+        return seen
+
+    def gradients(self, x: Tensor, cotangent: Tensor, *, training: bool = False) -> dict[str, np.ndarray]:
+        self.model.zero_grad()
+        y = self(x, training=training)
+        y.backward(cotangent.to(y.dtype))
+        gradients = canonical(self.model, lambda parameter: parameter.grad)
+        return {name: self.adapter.to_numpy(gradient) for name, gradient in gradients.items() if gradient is not None}
+
+    def step(self, x: Tensor, target: Tensor, optimizer: str, learning_rate: float) -> None:
+        made = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
+        stepping = self.optimizers.setdefault(optimizer, made(self.model.parameters(), lr=learning_rate))
+        stepping.zero_grad()
+        ((self(x, training=True) - target) ** 2).mean().backward()
+        stepping.step()
 
 
 adapter = TorchAdapter()

@@ -18,6 +18,23 @@ _convolutions: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: 
 _uniform = partial(nn.init.kaiming_uniform_, a=sqrt(5))  # what torch's own convolutions start from
 
 
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    widths: Sequence[tuple[int, int]],
+    *,
+    stride: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve with any zeros ``(before, after)`` per spatial axis; torch's own argument knows only the same at both ends."""
+    convolution = _convolutions[len(widths)]
+    if all(before == after for before, after in widths):
+        return convolution(x, weight, bias, stride=stride, padding=tuple(before for before, _ in widths), groups=groups)
+    last_axis_first = [width for pair in reversed(widths) for width in pair]
+    return convolution(F.pad(x, last_axis_first), weight, bias, stride=stride, groups=groups)
+
+
 class PhaseShift(nn.Module):
     """The phase shift as a module: `torch.nn.PixelShuffle` for every order and dimension.
 
@@ -131,19 +148,12 @@ class _SubpixelConv(nn.Module):
         layer_input(x.shape, self.ndim, self.stage.in_channels, "channels_first")
         kernel_fits(x.shape[2:], self.stage.kernel_size, self.widths)
         if self.stage.separable:
-            x = self._convolve(x, self.depthwise, None, groups=self.stage.in_channels)  # (N, Ci, *spatial')
+            x = convolve(x, self.depthwise, None, self.widths, groups=self.stage.in_channels)  # (N, Ci, *spatial')
             x = _convolutions[self.ndim](x, self.weight, self.bias)  # (N, C * prod(scale), *spatial')
         else:
-            x = self._convolve(x, self.weight, self.bias)
+            x = convolve(x, self.weight, self.bias, self.widths)
         x = phase_shift(x, self.stage.scale, order=self.order)  # (N, C, *(scale * spatial'))
         return box_blur(x, self.stage.scale) if self.blur else x
-
-    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Tensor:
-        """Convolve with any padding; torch's own argument knows only the same zeros at both ends."""
-        if all(before == after for before, after in self.widths):
-            return _convolutions[self.ndim](x, weight, bias, padding=tuple(before for before, _ in self.widths), groups=groups)
-        last_axis_first = [width for pair in reversed(self.widths) for width in pair]
-        return _convolutions[self.ndim](F.pad(x, last_axis_first), weight, bias, groups=groups)
 
     def extra_repr(self) -> str:
         stage = self.stage

@@ -14,6 +14,7 @@ from subpixel_tensorflow.layers import (
     SubpixelConv3D,
 )
 from subpixel_tensorflow.ops import box_blur, inverse_phase_shift, phase_shift
+from subpixel_tensorflow.unet import get_parameters, load_weights, residual_unet, save_weights, set_parameters
 
 keras_backend(keras.config.backend())
 
@@ -27,6 +28,11 @@ __all__ = [
     "SubpixelConv2D",
     "SubpixelConv3D",
     "box_blur",
+    "get_parameters",
     "inverse_phase_shift",
+    "load_weights",
     "phase_shift",
+    "residual_unet",
+    "save_weights",
+    "set_parameters",
 ]

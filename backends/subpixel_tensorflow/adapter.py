@@ -1,6 +1,6 @@
 """The backend as the conformance suite judges it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 import subpixel_tensorflow as backend
+from subpixel_core import ResidualUNetConfig, network
+from subpixel_tensorflow.unet import variables
 
 _layers = {
     1: (backend.SubpixelConv1D, backend.ChainedSubpixelConv1D),
@@ -23,7 +25,10 @@ class TensorFlowAdapter:
     name = "subpixel_tensorflow"
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, "keras": keras.__version__}
     claims: Mapping[str, Any] = {
-        "operations": ("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+        "operations": (
+            *("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+            *("unet", "unet_mixed", "unet_gradients", "unet_steps", "save_weights", "load_weights"),
+        ),
         "orders": ("DCR", "CRD", "DRC", "RCD"),
         "data_formats": ("channels_last", "channels_first"),
         "ndims": (1, 2, 3, 4),
@@ -34,7 +39,7 @@ class TensorFlowAdapter:
         ),
         "modes": ("eager", "function", "function-dynamic", "function-xla"),
         "devices": ("cpu", "cuda"),
-        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
+        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007", "UN-014", "UN-015"),
     }
 
     def __init__(self) -> None:
@@ -111,6 +116,22 @@ class TensorFlowAdapter:
                     getattr(stage, name).assign(array)
         return _JudgedLayer(layer, stages)
 
+    def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> "_JudgedNetwork":
+        with tf.device(_placements[device]):
+            model = backend.residual_unet(ResidualUNetConfig(**config), dtype={"mixed": "mixed_bfloat16"}.get(dtype, dtype))
+            if params is not None:
+                backend.set_parameters(model, params)
+        return _JudgedNetwork(model)
+
+    def save_weights(self, path: str, params: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
+        model = backend.residual_unet(ResidualUNetConfig(**config), dtype=np.result_type(*params.values()).name)
+        backend.set_parameters(model, params)
+        backend.save_weights(path, model)
+
+    def load_weights(self, path: str, *, order: Any = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        model = backend.load_weights(path, order=order)
+        return backend.get_parameters(model), model.config.as_dict()
+
 
 class _JudgedLayer:
     """A layer and the parameters of its stages, whose layout is the canonical one."""
@@ -132,5 +153,67 @@ class _JudgedLayer:
         d_x, d_variables = tape.gradient(y, (x, variables), output_gradients=cotangent)
         return d_x, [{name: gradient.numpy() for name, gradient in stage.items()} for stage in d_variables]
 
+
+class _JudgedNetwork:
+    """A model by the canonical names of its parameters and layers."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.learned = {name: variable.value for name, variable in variables(model).items() if variable.trainable}
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return backend.get_parameters(self.model)
+
+    def __call__(self, x: tf.Tensor, *, training: bool = False) -> tf.Tensor:
+        return self.model(x, training=training)
+
+    def trace(self, x: tf.Tensor) -> dict[str, np.ndarray]:
+        outputs = {name: self.model.get_layer(name).output for name in _traced(self.model)}
+        return {name: y.numpy() for name, y in keras.Model(self.model.input, outputs)(x, training=False).items()}
+
+    def gradients(self, x: tf.Tensor, cotangent: tf.Tensor, *, training: bool = False) -> dict[str, np.ndarray]:
+        with tf.GradientTape() as tape:
+            y = self.model(x, training=training)
+        gradients = tape.gradient(y, self.learned, output_gradients=tf.cast(cotangent, y.dtype))
+        return {name: gradient.numpy() for name, gradient in gradients.items()}
+
+    def step(self, x: tf.Tensor, target: tf.Tensor, optimizer: str, learning_rate: float) -> None:
+        with tf.GradientTape() as tape:
+            y = self.model(x, training=True)
+            loss = tf.reduce_mean(tf.square(tf.cast(y, target.dtype) - target))
+        gradients = tape.gradient(loss, self.learned)
+        made = _optimizers[optimizer](learning_rate, self.learned["stem.bias"].dtype)
+        made.apply([*gradients.values()], [variables(self.model)[name] for name in gradients])
+
+
+def _traced(model: Any) -> Iterator[str]:
+    """Yield the names that the reference records, in its sequence."""
+    net = network(model.config)
+
+    def inside(blocks: Any) -> Iterator[str]:
+        for block in blocks:
+            yield from (layer.name for layer in block.layers)
+            yield block.name
+
+    yield net.stem.name
+    for blocks in net.encoder:
+        yield from inside(blocks)
+    for up, blocks in net.decoder:
+        yield up.name
+        yield from inside(blocks)
+    yield from (layer.name for layer in (net.norm, *net.head) if layer is not None)
+
+
+def _sgd(rate: float, dtype: Any) -> Any:
+    return keras.optimizers.SGD(lambda: tf.constant(rate, dtype))  # a number would be kept as float32
+
+
+def _adam(rate: float, dtype: Any) -> Any:
+    betas = {"beta_1": tf.constant(0.9, dtype), "beta_2": tf.constant(0.999, dtype)}  # numbers would be rounded to float32 for their powers
+    # Keras adds epsilon before it corrects the bias of the first step.
+    return keras.optimizers.Adam(lambda: tf.constant(rate, dtype), epsilon=1e-8 * (1 - 0.999) ** 0.5, **betas)
+
+
+_optimizers: dict[str, Callable[[float, Any], Any]] = {"sgd": _sgd, "adam": _adam}
 
 adapter = TensorFlowAdapter()

@@ -3,14 +3,19 @@
 from subpixel_jax.initializers import icnr
 from subpixel_jax.layers import chained_subpixel_conv, init_chained_subpixel_conv, init_subpixel_conv, subpixel_conv
 from subpixel_jax.ops import box_blur, inverse_phase_shift, phase_shift
+from subpixel_jax.unet import init_residual_unet, load_weights, residual_unet, save_weights
 
 __all__ = [
     "box_blur",
     "chained_subpixel_conv",
     "icnr",
     "init_chained_subpixel_conv",
+    "init_residual_unet",
     "init_subpixel_conv",
     "inverse_phase_shift",
+    "load_weights",
     "phase_shift",
+    "residual_unet",
+    "save_weights",
     "subpixel_conv",
 ]

@@ -5,6 +5,7 @@ Importing this module turns on JAX's 64-bit types for the whole process, and JAX
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -13,6 +14,8 @@ import numpy as np
 from jax import Array, export
 
 import subpixel_jax as backend
+from subpixel_core import ResidualUNetConfig, check, parameter_shapes
+from subpixel_jax.unet import _divided
 
 jax.config.update("jax_enable_x64", True)
 
@@ -23,7 +26,11 @@ class JaxAdapter:
     name = "subpixel_jax"
     versions: Mapping[str, str] = {"jax": jax.__version__}
     claims: Mapping[str, Any] = {
-        "operations": ("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+        "operations": (
+            *("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
+            *("unet", "unet_mixed", "unet_gradients", "save_weights", "load_weights"),
+            *(("unet_steps",) if find_spec("optax") else ()),  # JAX has no optimizer of its own
+        ),
         "orders": ("DCR", "CRD", "DRC", "RCD"),
         "data_formats": ("channels_last", "channels_first"),
         "ndims": (1, 2, 3, 4),
@@ -100,6 +107,21 @@ class JaxAdapter:
         given = {name: getattr(config, name) for name in ("scale", "order", "padding", "blur")}
         return _JudgedLayer(partial(apply, precision="highest", **given), jax.device_put(drawn, jax.devices(device)[0]))
 
+    def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> "_JudgedNetwork":
+        return _JudgedNetwork(ResidualUNetConfig(**config), jax.devices(device)[0], params, dtype)
+
+    def save_weights(self, path: str, params: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
+        given = ResidualUNetConfig(**config)
+        backend.save_weights(path, _divided(params, given), given)
+
+    def load_weights(self, path: str, *, order: Any = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        params, config = backend.load_weights(path, order=order)
+        return _canonical(params), config.as_dict()
+
+
+def _canonical(params: Mapping[str, Mapping[str, Array]]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for part in params.values() for name, value in part.items()}
+
 
 def _one_stage(params: list[dict[str, Array]], x: Array, **options: Any) -> Array:
     (stage,) = params
@@ -139,6 +161,77 @@ class _JudgedLayer:
     def gradients(self, x: Array, cotangent: Array) -> tuple[Any, list[dict[str, np.ndarray]]]:
         for_arrays, for_x = jax.vjp(self.apply, self.arrays, x)[1](cotangent)
         return for_x, jax.tree.map(np.asarray, for_arrays)
+
+
+class _JudgedNetwork:
+    """A network with its parameters, which a call in training and a step replace."""
+
+    def __init__(self, config: ResidualUNetConfig, device: Any, params: Mapping[str, np.ndarray] | None, dtype: str) -> None:
+        drawn = backend.init_residual_unet(jax.random.key(0), config) if params is None else _divided(params, config)
+        check.tensors("params", {name: np.shape(value) for name, value in _canonical(drawn).items()}, parameter_shapes(config))
+        kept, computed = ("float32", "bfloat16") if dtype == "mixed" else (dtype, dtype)
+        self.params = jax.device_put(jax.tree.map(lambda value: value.astype(kept), drawn), device)
+        self.forward = partial(backend.residual_unet, config=config, dtype=computed, precision="highest")
+        self.apply = jax.jit(self._apply, static_argnames="training")
+        self.asked: tuple[str, float] | None = None
+        self.state: Any = None
+        self.advance: Callable[..., Any]
+
+    def _apply(self, learned: Any, x: Array, statistics: Any, *, training: bool) -> tuple[Array, Any]:
+        """Return the output, and the running statistics after it."""
+        y = self.forward({"parameters": learned, "statistics": statistics}, x, training=training)
+        return y if training and statistics else (y, statistics)
+
+    def __call__(self, x: Array, *, training: bool = False) -> Array:
+        y, statistics = self.apply(self.params["parameters"], x, self.params["statistics"], training=training)
+        if training:
+            self.params["statistics"] = statistics
+        return y
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return _canonical(self.params)
+
+    def trace(self, x: Array) -> dict[str, np.ndarray]:
+        names: list[str] = []
+
+        @jax.jit
+        def traced(params: Any, x: Array) -> list[Array]:
+            trace: dict[str, Array] = {}
+            self.forward(params, x, trace=trace)
+            names.extend(trace)  # a dict that jit returns is sorted
+            return list(trace.values())
+
+        return {name: np.asarray(value) for value, name in zip(traced(self.params, x), names, strict=True)}
+
+    def gradients(self, x: Array, cotangent: Array, *, training: bool = False) -> dict[str, np.ndarray]:
+        def output(learned: Any) -> Array:
+            return self.apply(learned, x, self.params["statistics"], training=training)[0]
+
+        (gradient,) = jax.vjp(output, self.params["parameters"])[1](cotangent)
+        return jax.tree.map(np.asarray, gradient)
+
+    def step(self, x: Array, target: Array, optimizer: str, learning_rate: float) -> None:
+        if self.asked != (optimizer, learning_rate):
+            self.asked = optimizer, learning_rate
+            self.state, self.advance = self._training(optimizer, learning_rate)
+        self.params, self.state = self.advance(self.params, self.state, x, target)
+
+    def _training(self, optimizer: str, learning_rate: float) -> tuple[Any, Callable[..., Any]]:
+        """Return the first state of the optimizer, and a step from parameters and state to the next."""
+        import optax
+
+        transformation = {"sgd": optax.sgd, "adam": optax.adam}[optimizer](learning_rate)
+
+        def advance(params: Any, state: Any, x: Array, target: Array) -> Any:
+            def loss(learned: Any) -> tuple[Array, Any]:
+                y, statistics = self._apply(learned, x, params["statistics"], training=True)
+                return ((y - target) ** 2).mean(), statistics
+
+            gradient, statistics = jax.grad(loss, has_aux=True)(params["parameters"])
+            updates, state = transformation.update(gradient, state)
+            return {"parameters": optax.apply_updates(params["parameters"], updates), "statistics": statistics}, state
+
+        return transformation.init(self.params["parameters"]), jax.jit(advance)
 
 
 adapter = JaxAdapter()

@@ -155,14 +155,20 @@ def _taps(params: Parameters) -> tuple[int, ...]:
 
 
 def _convolve(
-    x: Array, kernel: Array, widths: Sequence[tuple[int, int]], precision: lax.PrecisionLike, *, depthwise: bool = False
+    x: Array,
+    kernel: Array,
+    widths: Sequence[tuple[int, int]],
+    precision: lax.PrecisionLike,
+    *,
+    stride: Sequence[int] | None = None,
+    depthwise: bool = False,
 ) -> Array:
     """Convolve any number of spatial axes, summing in float32 at least. A depthwise kernel is (*k, Ci, 1), one group per channel."""
     axes = "".join(map(str, range(len(widths))))
     return lax.conv_general_dilated(
         x,
         kernel.astype(x.dtype),
-        (1,) * len(widths),
+        stride or (1,) * len(widths),
         widths,
         dimension_numbers=(f"N{axes}C", f"{axes}OI" if depthwise else f"{axes}IO", f"N{axes}C"),
         feature_group_count=kernel.shape[-2] if depthwise else 1,

@@ -59,7 +59,15 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, ArrayLike], 
         "config": json.dumps(fields, sort_keys=True),
     }
     little_endian = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in arrays.items()}
-    _replace(Path(os.path.realpath(path)), save(little_endian, metadata))
+    _replace(Path(os.path.realpath(path)), _sorted(save(little_endian, metadata)))
+
+
+def _sorted(content: bytes) -> bytes:
+    """Return a safetensors file with its header in one sequence, which the library leaves to chance: equal weights, equal bytes."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the values stay aligned
+    return len(header).to_bytes(8, "little") + header + content[start:]
 
 
 def _replace(path: Path, content: bytes) -> None:

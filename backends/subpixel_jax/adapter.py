@@ -41,7 +41,7 @@ class JaxAdapter:
         ),
         "modes": ("eager", "jit", "jit-dynamic", "vmap"),
         "devices": ("cpu", "cuda"),
-        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
+        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007", "UN-014", "UN-015"),
     }
 
     def devices(self) -> Mapping[str, str | None]:
@@ -192,16 +192,9 @@ class _JudgedNetwork:
         return _canonical(self.params)
 
     def trace(self, x: Array) -> dict[str, np.ndarray]:
-        names: list[str] = []
-
-        @jax.jit
-        def traced(params: Any, x: Array) -> list[Array]:
-            trace: dict[str, Array] = {}
-            self.forward(params, x, trace=trace)
-            names.extend(trace)  # a dict that jit returns is sorted
-            return list(trace.values())
-
-        return {name: np.asarray(value) for value, name in zip(traced(self.params, x), names, strict=True)}
+        found: dict[str, Array] = {}
+        self.forward(self.params, x, trace=found)  # under jit, XLA passes on what it has not rounded to bfloat16 yet
+        return {name: np.asarray(value) for name, value in found.items()}
 
     def gradients(self, x: Array, cotangent: Array, *, training: bool = False) -> dict[str, np.ndarray]:
         def output(learned: Any) -> Array:

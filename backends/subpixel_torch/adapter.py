@@ -40,7 +40,7 @@ class TorchAdapter:
         ),
         "modes": ("eager", "compile", "compile-dynamic", "vmap"),
         "devices": ("cpu", "cuda"),
-        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007"),
+        "refusals": ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007", "UN-014", "UN-015"),
     }
 
     def __init__(self) -> None:

@@ -22,14 +22,15 @@ import numpy as np
 
 ORDERS = ("DCR", "CRD", "DRC", "RCD")
 DATA_FORMATS = ("channels_last", "channels_first")
-REFUSALS = ("ER-001", "ER-002", "ER-003", "ER-004", "ER-005", "ER-006", "ER-007")
+REFUSALS = (*(f"ER-00{number}" for number in range(1, 8)), "UN-014", "UN-015")
 
 
 @dataclass(frozen=True)
 class Claims:
     """What an implementation says it does, as data. A case outside the claims is *not claimed*: not judged, not counted.
 
-    ``operations`` are the names of the adapter's methods that may be called. ``refusals`` are the clauses of ``errors.md`` it promises.
+    ``operations`` are the names of the adapter's methods that may be called; "unet_gradients" and "unet_steps" are those of the network
+    that ``unet`` returns, and "unet_mixed" lets it be asked for mixed precision. ``refusals`` are the clauses that promise a refusal.
     ``batch_ndims`` are the numbers of axes before the spatial and channel axes that it takes.
     """
 
@@ -58,6 +59,28 @@ class Layer(Protocol):
 
     def gradients(self, x: Any, cotangent: Any) -> tuple[Any, list[dict[str, np.ndarray]]]:
         """Return the gradient of <layer(x), cotangent> for x (native) and for every parameter (canonical layout)."""
+
+
+class Network(Protocol):
+    """A residual U-Net of the implementation, with its parameters as UN-011 names and shapes them."""
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return everything by name, running statistics included, as they are now."""
+
+    def __call__(self, x: Any, *, training: bool = False) -> Any:
+        """Apply to a native channels_last tensor (N, *spatial, Ci); return one. Training updates the running statistics."""
+
+    def trace(self, x: Any) -> dict[str, np.ndarray]:
+        """Return, outside training, the output of every layer and block by name, channels_last, in the sequence of the computation.
+
+        These are all convolutions, normalizations and upsamplings (after their blur), and the sum of a block under the block's own name.
+        """
+
+    def gradients(self, x: Any, cotangent: Any, *, training: bool = False) -> dict[str, np.ndarray]:
+        """Return the gradient of <network(x), cotangent> for everything that is learned."""
+
+    def step(self, x: Any, target: Any, optimizer: str, learning_rate: float) -> None:
+        """Take one step in training, of the framework's own "sgd" or "adam" (as UN-013 fixes it), on ``mean((network(x) - target)**2)``."""
 
 
 class Adapter(Protocol):
@@ -149,6 +172,23 @@ class Adapter(Protocol):
     # --- class stages ---
     def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> Any:
         """Return a plan with ``stages`` (each with a ``scale``), ``parameters``, ``macs``, ``activations`` and ``receptive_field``."""
+
+    # --- class unet ---
+    def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> Network:
+        """Construct the residual U-Net of ``config``, all fields of `ResidualUNetConfig` by name. Without ``params`` as it comes.
+
+        ``params`` are float32, or float64 for ``dtype="float64"``. ``dtype`` is that of parameters and computation: "float64", "float32",
+        "bfloat16"; or "mixed": float32 parameters, and bfloat16 where the framework's own way of mixed precision computes in it.
+        """
+
+    def unet_arithmetic(self, config: Mapping[str, Any]) -> Any:
+        """Return an object with ``parameters`` and ``macs(spatial)``."""
+
+    def save_weights(self, path: str, params: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
+        """Write a weight file through the implementation's own public function."""
+
+    def load_weights(self, path: str, *, order: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Read a weight file likewise: the parameters by name, and the configuration as a dict of its fields."""
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,13 @@ class Mismatch(Exception):  # noqa: N818 - a verdict, not an error of the suite
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a check that passed has measured: ``ratio``, the largest error over its bound."""
+    """What a check that passed has measured: ``ratio``, the largest error over its bound.
+
+    ``deviation`` is the largest error of a whole network over its largest output: reported, not judged.
+    """
 
     ratio: float | None = None
+    deviation: float | None = None
 
 
 @dataclass(frozen=True)

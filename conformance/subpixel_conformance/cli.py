@@ -183,6 +183,7 @@ def scoreboard(outcome: runner.Outcome, screen: Screen) -> None:
     _clauses_not_met(outcome, screen)
     _failures(outcome, screen)
     _exhibits(outcome, screen)
+    _deviations(outcome, screen)
     _not_judged(outcome, screen)
     names = ", ".join(dict.fromkeys(run.adapter for run in outcome.runs if run.counted)) or "nothing"
     against = f"specification {clauses.specification_version()}, profile {outcome.profile}"
@@ -274,6 +275,20 @@ def _exhibits(outcome: runner.Outcome, screen: Screen) -> None:
     if rows:
         columns = ["adapter", "device", "photo", "as built", "ICNR", "own bias", "own kernel", "both own", ""]
         screen.table("The photograph under 4 × 4 orders; the checkerboard of a layer as built, and with seeded parameters", columns, rows)
+
+
+def _deviations(outcome: runner.Outcome, screen: Screen) -> None:
+    """Show how far the outputs of whole networks are from the exact ones."""
+    found = report.deviations(outcome.runs)
+    shown = [number for number in range(len(outcome.runs)) if any(row[number] is not None for row in found.values())]
+    rows: list[list[Cell]] = [[name, *(_scientific(row[number]) for number in shown)] for name, row in found.items()]
+    if rows:
+        columns = ["network", *(f"{outcome.runs[number].adapter} {outcome.runs[number].device}" for number in shown)]
+        screen.table("Residual U-Nets: largest error over largest output, reported and not judged", columns, rows)
+
+
+def _scientific(value: float | None) -> Cell:
+    return ("–", "dim") if value is None else f"{value:.1e}"
 
 
 # --- the other commands ---

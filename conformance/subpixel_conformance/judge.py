@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from .adapter import Adapter
-from .case import Case, Mismatch, claims_of, dtype_of
+from .case import Case, Evidence, Mismatch, claims_of, dtype_of
 from .result import Result
 
 
@@ -43,7 +43,8 @@ def judge(case: Case, adapter: Adapter, device: str) -> Result:
     except Exception as error:
         result = replace(result, status="error", message=f"{case.clauses[0]} ({case.id}): {type(error).__name__}: {error}")
     else:
-        result = replace(result, ratio=None if evidence is None else evidence.ratio)
+        evidence = evidence or Evidence()
+        result = replace(result, ratio=evidence.ratio, deviation=evidence.deviation)
     return replace(result, seconds=time.perf_counter() - started)
 
 

@@ -1,6 +1,6 @@
 """Implementations that are right in another way: the suite must pass each, or it asks for more than the specification does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from math import prod
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 
 from . import oracle
 from .adapter import LayerConfig
-from .mutants import honest
+from .mutants import honest, unet
+from .oracle_unet import Step, blur, nearest, pools, shift, wide
 
 PAIR = ("phase_shift", "inverse_phase_shift")
 EXACT = ("int64", "float32", "float64")
@@ -150,6 +151,54 @@ def _float32_layer(config: LayerConfig, device: str, parameters: Any = None) -> 
     return Float32Layer(config, parameters)
 
 
+# --- residual U-Nets ---
+
+
+class Float32Network(unet.HonestNetwork):
+    """Adds in the network's own precision, tap by tap from the last, and takes the variance in one pass."""
+
+    def apply(self, step: Step, inputs: list[np.ndarray], params: Mapping[str, np.ndarray], training: bool) -> np.ndarray:
+        """Return the value of one step."""
+        if step.statistics and training:
+            self.enough(inputs[0])
+        narrow = [value.astype(self.dtype) for value in inputs]
+        if step.kind == "norm":
+            return self._one_pass(step, narrow[0], params, training)
+        if step.kind not in ("conv", "up") or step.way == "deconv":
+            return super().apply(step, inputs, dict(params), training)
+        x = nearest(narrow[0], step.factors).astype(self.dtype) if step.way == "resize" else narrow[0]
+        kernel, bias = (params[f"{step.name}.{what}"].astype(self.dtype) for what in ("kernel", "bias"))
+        padded = np.pad(x, ((0, 0), *oracle.padding_pairs("same", step.taps), (0, 0)))
+        y = np.zeros((*x.shape[:-1], kernel.shape[-1]), self.dtype) + bias
+        for t in reversed(list(product(*(range(k) for k in step.taps)))):
+            window = padded[(slice(None), *(slice(tap, tap + n) for tap, n in zip(t, x.shape[1:-1], strict=True)))]
+            for p in reversed(range(x.shape[-1])):
+                y = y + window[..., p, None] * kernel[t][p]
+        if step.kind == "conv":
+            return y[(slice(None), *(slice(None, None, s) for s in step.factors))]
+        y = shift(y, step.factors, step.order) if step.way == "subpixel" else y
+        return blur(wide(y), step.factors) if step.blurred else y
+
+    def _one_pass(self, step: Step, x: np.ndarray, params: Mapping[str, np.ndarray], training: bool) -> np.ndarray:
+        y = np.zeros_like(x)
+        for at, members in pools(step, x.shape):
+            values = x[at]
+            if step.groups or training:
+                mean = values.mean()
+                variance = (values * values).mean() - mean * mean
+            else:
+                mean, variance = (params[f"{step.name}.{what}"][members] for what in ("mean", "variance"))
+            scale, bias = (params[f"{step.name}.{what}"][members] for what in ("scale", "bias"))
+            y[at] = (values - mean) * (scale / np.sqrt(variance + self.dtype.type(1e-5))) + bias
+        return y
+
+
+def _networks(name: str, network: type[unet.HonestNetwork], *more: str, dtypes: tuple[str, ...]) -> Any:
+    operations = ("unet", "unet_arithmetic", *more)
+    claims = {"operations": operations, "dtypes": dtypes, "refusals": ("UN-014", "UN-015")}
+    return honest.Honest(name, claims=claims, unet=network, unet_arithmetic=unet._Arithmetic)
+
+
 def all_nulls() -> tuple[Any, ...]:
     """Return every null mutant: an adapter that must pass."""
     return (
@@ -160,4 +209,11 @@ def all_nulls() -> tuple[Any, ...]:
         _pair("a strided view", strided, honest.DTYPES),
         _pair("one sample at a time", one_sample_at_a_time, honest.DTYPES),
         honest.Honest("sums in float32", claims={"operations": ("layer",), "dtypes": ("float32", "float64")}, layer=_float32_layer),
+        _networks(
+            "the U-Net of the oracle",
+            unet.HonestNetwork,
+            *("unet_mixed", "unet_gradients", "unet_steps"),
+            dtypes=("float32", "float64", "bfloat16"),
+        ),
+        _networks("a U-Net that adds in float32, from the last term", Float32Network, dtypes=("float32", "float64")),
     )

@@ -193,6 +193,8 @@ def _page(outcome: Outcome) -> dict[str, Any]:
         "measured": [run for run in outcome.runs if "variants" in run.exhibits.get("checkerboard", {})],
         "wrong": WRONG,
         "unavailable": unavailable(outcome.runs),
+        "deviations": deviations(outcome.runs),
+        "deviating": [any(row[number] is not None for row in deviations(outcome.runs).values()) for number in range(len(outcome.runs))],
     }
 
 
@@ -244,6 +246,21 @@ def failures(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 }
             )
     return groups
+
+
+DEVIATION = "UN-012/real-"
+"""How the ids of the cases begin that report the deviation of a whole network: the network and the precision follow."""
+
+
+def deviations(runs: Sequence[Run]) -> dict[str, list[float | None]]:
+    """Return, for every network and precision, the deviation from the exact output in each run, None where it was not judged."""
+    found: dict[str, list[float | None]] = {}
+    for number, run in enumerate(runs):
+        for result in run.results:
+            if result.deviation is not None:
+                name = " ".join(result.case.removeprefix(DEVIATION).rsplit("-", 1))
+                found.setdefault(name, [None] * len(runs))[number] = result.deviation
+    return dict(sorted(found.items()))
 
 
 def unavailable(runs: Sequence[Run]) -> list[tuple[Run, str, int]]:

@@ -12,7 +12,8 @@ class Result:
 
     ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died or
     hung; *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for the reason in ``message``.
-    ``ratio`` is the largest error over its bound where a bound was used, ``order_found`` the order that a wrong output matches.
+    ``ratio`` is the largest error over its bound where a bound was used, ``order_found`` the order that a wrong output matches,
+    ``deviation`` the largest error of a whole network over its largest output.
     """
 
     case: str
@@ -26,6 +27,7 @@ class Result:
     order_found: str | None = None
     reproduction: str = ""
     ratio: float | None = None
+    deviation: float | None = None
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:

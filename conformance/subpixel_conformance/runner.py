@@ -24,7 +24,7 @@ from subpixel_conformance.registry import Spec, absence
 from subpixel_conformance.result import Result
 
 RESTARTS = 3
-CLASSES = ("shift", "gradient", "init", "layer", "stages")
+CLASSES = ("shift", "gradient", "init", "layer", "stages", "unet")
 JUDGED = ("pass", "fail", "error", "crash")
 WRONG = ("fail", "error", "crash")
 _ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}

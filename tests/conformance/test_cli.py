@@ -159,6 +159,16 @@ def test_the_scoreboard_shows_counts_the_order_found_and_a_reproduction(capsys, 
     ):
         assert text in out
     assert "%" not in out
+    assert "Residual U-Nets" not in out
+
+
+def test_the_scoreboard_shows_the_deviation_of_networks(capsys, monkeypatch):
+    outcome = outcome_of(result("pass", case="UN-012/real-group-2d-bfloat16", deviation=0.00534), result("pass"))
+    monkeypatch.setattr(runner, "conform", lambda *_, **__: outcome)
+    status, out, _ = run(capsys, "conform")
+    assert status == 0
+    (line,) = [line for line in out.splitlines() if "group-2d bfloat16" in line]
+    assert line.split() == ["group-2d", "bfloat16", "5.3e-03"]
 
 
 def test_explain_shows_the_text(capsys):

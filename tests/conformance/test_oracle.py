@@ -29,7 +29,8 @@ JUDGING = [
     if "adapters" not in path.relative_to(PACKAGE).parts
     and (
         len(path.relative_to(PACKAGE).parts) > 1
-        or path.stem in {"oracle", "compare", "identify", "case", "judge", "nulls", "selftest", "adapter", "result"}
+        or path.stem
+        in {"oracle", "oracle_unet", "weight_file", "compare", "identify", "case", "judge", "nulls", "selftest", "adapter", "result"}
     )
 ]
 

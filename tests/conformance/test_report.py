@@ -133,6 +133,24 @@ def test_exhibits_are_in_the_page_as_images(tmp_path):
     assert "checkerboard 0.250" in text
 
 
+def test_deviations_of_networks_are_in_the_page_by_network_precision_and_run(tmp_path):
+    found = [
+        result("pass", case=f"UN-012/real-group-2d-{name}", deviation=value) for name, value in (("float32", 1.5e-7), ("mixed", 0.0042))
+    ]
+    outcome = outcome_of(*found, result("pass"))
+    outcome = Outcome("quick", (*outcome_of(result("pass")).runs, *outcome.runs), ())
+    assert report.deviations(outcome.runs) == {"group-2d float32": [None, 1.5e-7], "group-2d mixed": [None, 0.0042]}
+    assert report.document(outcome)["runs"][1]["results"][1]["deviation"] == 0.0042
+    _, text = page_of(outcome, tmp_path / "r.html")
+    section = re.search(r'<section aria-labelledby="deviations">(.*?)</section>', text, re.DOTALL).group(1)
+    assert re.findall(r"<th scope=\"row\">(.*?)</th><td class=\"number\">(.*?)</td></tr>", section) == [
+        ("group-2d float32", "1.5e-07"),
+        ("group-2d mixed", "4.2e-03"),
+    ]
+    assert section.count('<th scope="col" class="number">') == 1
+    assert 'id="deviations"' not in page_of(outcome_of(result("pass")), tmp_path / "none.html")[1]
+
+
 def test_an_image_is_the_same_after_the_page():
     from base64 import b64decode
     from io import BytesIO

@@ -104,6 +104,30 @@ class ReferenceLayer:
         return d_x, gradients
 
 
+class ReferenceNetwork:
+    """The reference's residual U-Net, with parameters in one dtype."""
+
+    def __init__(self, config: core.ResidualUNetConfig, params: Mapping[str, np.ndarray] | None, dtype: str) -> None:
+        self._config = config
+        given = core.init_parameters(config, np.random.default_rng(0)) if params is None else params
+        self._params = {name: np.asarray(values).astype(dtype_of(dtype)) for name, values in given.items()}
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return dict(self._params)
+
+    def __call__(self, x: np.ndarray, *, training: bool = False) -> np.ndarray:
+        y = core.residual_unet(self._params, x, self._config, training=training)
+        if isinstance(y, tuple):
+            y, statistics = y
+            self._params |= statistics
+        return y
+
+    def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        core.residual_unet(self._params, x, self._config, trace=found)
+        return found
+
+
 def probed(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
     """Return the vector-Jacobian product of a linear function: its values at the unit vectors, each against the cotangent."""
     gradient = np.zeros(x.size, dtype=np.float64)
@@ -124,6 +148,7 @@ class ReferenceAdapter:
             *("phase_shift", "inverse_phase_shift", "channel_permutation", "vjp"),
             *("icnr", "icnr_bias", "icnr_residual", "icnr_weight_norm"),
             *("conv", "conv_transpose", "nearest_upsample", "box_blur", "checkerboard", "layer", "plan_stages"),
+            *("unet", "unet_arithmetic", "save_weights", "load_weights"),
         ),
         "orders": ORDERS,
         "data_formats": DATA_FORMATS,
@@ -204,6 +229,19 @@ class ReferenceAdapter:
 
     def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> core.StagePlan:
         return core.plan_stages(scale, in_channels, out_channels, **options)
+
+    def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> ReferenceNetwork:
+        return ReferenceNetwork(core.ResidualUNetConfig(**config), params, dtype)
+
+    def unet_arithmetic(self, config: Mapping[str, Any]) -> core.ResidualUNetConfig:
+        return core.ResidualUNetConfig(**config)
+
+    def save_weights(self, path: str, params: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
+        core.save_weights(path, params, core.ResidualUNetConfig(**config))
+
+    def load_weights(self, path: str, *, order: Any = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        params, config = core.load_weights(path, order=order)
+        return params, config.as_dict()
 
 
 adapter = ReferenceAdapter()

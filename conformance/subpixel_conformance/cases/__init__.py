@@ -3,7 +3,7 @@
 from functools import cache
 
 from ..case import Case
-from . import execution, gradient, init, layer, refusals, shift, stages
+from . import execution, gradient, init, layer, refusals, shift, stages, unet, weights
 
 PROFILES = ("quick", "full")
 
@@ -19,5 +19,5 @@ def all_cases(profile: str = "quick") -> tuple[Case, ...]:
     """
     if profile not in PROFILES:
         raise ValueError(f"profile must be quick or full; got {profile!r}")
-    areas = (shift, refusals, execution, gradient, init, layer, stages)
+    areas = (shift, refusals, execution, gradient, init, layer, stages, unet, weights)
     return tuple(case for area in areas for case in area.cases(profile))

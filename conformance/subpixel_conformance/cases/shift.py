@@ -366,6 +366,25 @@ def _calls(geometries: tuple[Any, ...]) -> Iterator[Call]:
         yield Call(operation, scale, order, data_format, batch, spatial, channels)
 
 
+def article(x: np.ndarray, r: int, color: bool) -> np.ndarray:
+    """Return what the article's ``PS`` computes, in its own split, squeeze and concat: with ``color`` in three parts, one per channel."""
+    if color:
+        return np.concatenate([article(part, r, False) for part in np.split(x, 3, axis=3)], axis=3)
+    n, rows, columns, channels = x.shape
+    X = x.reshape(n, rows, columns, r, r, channels // r**2)
+    X = np.transpose(X, (0, 1, 2, 4, 3, 5))
+    for parts in (rows, columns):
+        X = np.concatenate([np.squeeze(part, axis=1) for part in np.split(X, parts, axis=1)], axis=2)
+    return X.reshape(n, rows * r, columns * r, channels // r**2)
+
+
+def matches_article(adapter: Adapter, device: str, *, call: Call, clause: str, case: str, color: bool) -> None:
+    """Demand what the article's function gives."""
+    (x,) = labelled(call.shape, call.dtype)
+    y = call.run(adapter, device, x.array)
+    call.demand_equal(adapter, clause, f"{case}, as compared with the article's function", x, y, article(x.array, call.scale[0], color))
+
+
 def _is_native(call: Call) -> bool:
     """Whether the frameworks have this themselves: DCR with channels last, or CRD with channels first."""
     return (call.order, call.data_format) in (("DCR", "channels_last"), ("CRD", "channels_first"))
@@ -391,6 +410,12 @@ def cases(profile: str) -> Iterator[Case]:
     """Yield the cases of PS, IP and CP."""
     full = profile == "full"
     yield from map(_order_case, _calls(FULL if full else QUICK))
+    for order, r, color in [("DRC", 2, False), ("DRC", 3, False), ("RCD", 2, True), ("RCD", 3, True)]:
+        call = Call("phase_shift", (r, r), order, "channels_last", (2,), (3, 5), 3)
+        clause = CLAUSE_OF_ORDER[order]
+        case = f"{clause}/article-{'color-' if color else ''}{call.slug}"
+        check = partial(matches_article, call=call, clause=clause, case=case, color=color)
+        yield Case(case, (clause,), "shift", call.needs(), check)
     plain = tuple(_calls((((2, 2), (2,), (3, 5), 3),)))
     for call, dtype in product(plain, DTYPES):
         if dtype != "float32" and (full or _is_native(call)):

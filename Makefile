@@ -1,6 +1,7 @@
 # Two commands do everything on a machine with Python 3.11 or newer, make and pip:
 #   make conformance   judge the reference, the three backends and the frameworks' own operations; writes reports/
 #   make test          all tests, doctests, lint and types
+# and, when you want the figures of the documents anew: make examples, make bench.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -8,7 +9,7 @@ OURS := --backend numpy --backend torch --backend tensorflow --backend jax
 PEERS := --peer torch-native --peer tensorflow-native --peer keras-tensorflow --peer keras-jax --peer keras-torch
 CHECKOUT := PYTHONPATH=.:backends:conformance
 
-.PHONY: conformance test format lint types gpu selftest clean
+.PHONY: conformance test format lint types gpu selftest examples bench clean
 
 conformance: $(INSTALLED)
 	$(BIN)/subpixel conform $(OURS) $(PEERS) --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
@@ -29,6 +30,21 @@ format: $(INSTALLED)
 
 selftest: $(INSTALLED)
 	$(BIN)/subpixel selftest
+
+# Train everything in docs/examples/ and write its figures, pictures and tables. One thread for torch: where other
+# processes share the cores, two wait for each other.
+examples: export OMP_NUM_THREADS = 1
+examples: export TF_CPP_MIN_LOG_LEVEL = 3
+examples: $(INSTALLED)
+	$(BIN)/python docs/examples/super_resolution.py --framework all --out docs/examples/results
+	$(BIN)/python docs/examples/segmentation.py --framework all --out docs/examples/results
+	$(BIN)/python docs/examples/autoencoder.py --framework all --out docs/examples/results
+	$(BIN)/python docs/examples/tables.py
+
+# The residual U-Net against MONAI's networks, which are installed for it.
+bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/unet.py --json reports/unet-bench.json --plot reports/unet-bench.png
 
 # From a plain checkout, nothing installed, with the Python, torch and jax that a GPU machine already has.
 gpu:

@@ -1,0 +1,85 @@
+"""Timing side by side: every competitor once per round, so that what slows the machine slows them all.
+
+A ratio is the median of the rounds' ratios, with the quartiles beside it; times are medians in milliseconds.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from os import sched_getaffinity
+from pathlib import Path
+from statistics import median, quantiles
+
+from rich.progress import Progress
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The times of one competitor in seconds, one per round, and those of the competitor that it is compared with."""
+
+    name: str
+    seconds: tuple[float, ...]
+    floor: tuple[float, ...]
+
+    @property
+    def milliseconds(self) -> float:
+        return 1e3 * median(self.seconds)
+
+    @property
+    def speed(self) -> tuple[float, float, float]:
+        """How many times faster than the other: lower quartile, median, upper quartile of the rounds."""
+        ratios = [other / own for own, other in zip(self.seconds, self.floor, strict=True)]
+        low, middle, high = quantiles(ratios, n=4)
+        return low, middle, high
+
+
+def interleaved(
+    competitors: Mapping[str, Callable[[], None]], against: str, *, rounds: int, warmup: int = 3, shortest: float = 0.02
+) -> list[Timing]:
+    """Time the competitors in turn. Each waits for its own result; one measurement repeats until it lasts ``shortest`` seconds."""
+    repeats = {}
+    for name, run in competitors.items():
+        for _ in range(warmup):
+            run()
+        repeats[name] = max(1, round(shortest / _once(run, 1)))
+    seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    with Progress(transient=True) as progress:
+        for _ in progress.track(range(rounds), description="rounds"):
+            for name, run in competitors.items():
+                seconds[name].append(_once(run, repeats[name]))
+    return [Timing(name, tuple(times), tuple(seconds[against])) for name, times in seconds.items()]
+
+
+def _once(run: Callable[[], None], repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - started) / repeats
+
+
+def machine(*packages: str) -> dict[str, object]:
+    """Return what the figures depend on: processor, cores, system and versions."""
+    return {
+        "processor": _processor(),
+        "cores": len(sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {package: _version(package) for package in packages},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    models = (
+        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    )
+    return models[0] if models else platform.processor()

@@ -435,7 +435,7 @@ def parameter_shapes(config: ResidualUNetConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def init_parameters(config: ResidualUNetConfig, rng: np.random.Generator) -> Parameters:
+def init_parameters(config: ResidualUNetConfig, rng: "np.random.Generator") -> Parameters:
     """Draw parameters, float32: normal kernels, ICNR where the channels are shifted, zero biases, and norms that change nothing else.
 
     Parameters

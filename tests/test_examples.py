@@ -46,6 +46,15 @@ it comes, 4e-2 with the derivative of `jnp.abs`, which is 1 at 0."""
 # --- the short forms ---
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_of_torch():
+    """For networks this small; and where other processes share the cores, two threads wait for each other."""
+    threads = in_torch.torch.get_num_threads()
+    in_torch.torch.set_num_threads(1)
+    yield
+    in_torch.torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     return tmp_path_factory.mktemp("examples")

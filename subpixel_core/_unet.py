@@ -300,6 +300,13 @@ class ResidualUNetConfig:
             (extent + total - 1) // total * total - extent for extent, total in zip(spatial, self.total_scale, strict=True)
         )  # UN-007
 
+    def check_batch(self, samples: Any, spatial: Sequence[Any]) -> None:
+        """Refuse a training batch that gives some batch normalization fewer than two values per channel, before anything is changed."""
+        if self.norm == "batch":
+            padded = (extent + zeros for extent, zeros in zip(spatial, self.padding(spatial), strict=True))
+            deepest = [extent // total for extent, total in zip(padded, self.total_scale, strict=True)]
+            check.batch_values(prod([samples, *deepest]))  # UN-006
+
     def output_extents(self, spatial: Sequence[Any]) -> tuple[Any, ...]:
         """Return the extents of the output."""
         factors = check.per_axis("output_scale", self.output_scale, self.ndim)
@@ -482,6 +489,7 @@ def convert_order(params: Mapping[str, ArrayLike], config: ResidualUNetConfig, o
     'CRD'
     """
     # CP-001, WF-004
+    check.instance("params", params, Mapping)
     check.tensors("params", {name: np.shape(value) for name, value in params.items()}, parameter_shapes(config))
     check.one_of("order", order, ORDERS)
     converted = {name: np.array(value) for name, value in params.items()}
@@ -539,15 +547,19 @@ def residual_unet(
     """
     # UN-001 to UN-008, UN-012, UN-015
     net = network(config)
+    check.instance("params", params, Mapping)
     check.tensors("params", {name: np.shape(value) for name, value in params.items()}, parameter_shapes(config))
     values = {name: np.asarray(value) for name, value in params.items()}
     x = np.asarray(x)
     check.unet_input(x.shape, config.ndim, config.in_channels)
     dtype = np.result_type(x, *values.values())
     dtype = np.dtype(np.float64) if dtype.kind in "iub" else dtype  # integers have no normalized values
+    check.floating_dtype(dtype.kind != "c", dtype)
     run = _Forward(values, dtype, check.flag("training", training), {} if trace is None else trace)
 
     spatial = x.shape[1:-1]
+    if run.training:
+        config.check_batch(len(x), spatial)
     y = np.pad(x.astype(run.dtype), ((0, 0), *((0, zeros) for zeros in config.padding(spatial)), (0, 0)))
     y = run.conv(net.stem, y)  # (N, *padded, w_0)
     skips = []
@@ -615,7 +627,6 @@ class _Forward:
             y = ((grouped - mean) / np.sqrt(variance + EPSILON)).reshape(x.shape)  # UN-005
         else:
             if self.training:
-                check.batch_values(x.size // x.shape[-1])
                 mean, variance = (f(wide, axis=(0, *positions)) for f in (np.mean, np.var))
                 for what, new in (("mean", mean), ("variance", variance)):
                     name = f"{layer.name}.{what}"

@@ -47,6 +47,7 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, ArrayLike], 
     from safetensors.numpy import save
 
     check.instance("config", config, ResidualUNetConfig)
+    check.instance("params", params, Mapping)
     arrays = {name: np.asarray(value) for name, value in params.items()}
     check.tensors("params", {name: array.shape for name, array in arrays.items()}, parameter_shapes(config))
     check.weight_dtypes({name: array.dtype.name for name, array in arrays.items()})
@@ -118,6 +119,9 @@ def load_weights(path: str | os.PathLike[str], *, order: Order | None = None) ->
             metadata = file.metadata() or {}
             config = _configuration(name, metadata)
             shapes = {tensor: file.get_slice(tensor).get_shape() for tensor in file.keys()}  # noqa: SIM118 - not a mapping
+            if sum(config.level_blocks) > len(shapes):  # before the layers of a damaged configuration are counted out
+                blocks = f"{sum(config.level_blocks)} blocks"
+                raise check.weight_file(name, f"hold the tensors of the {blocks} of its configuration", f"{len(shapes)} tensors")
             check.tensors(name, shapes, parameter_shapes(config))
             _refuse_dtypes(name, {tensor: file.get_slice(tensor).get_dtype() for tensor in shapes})
             params = {tensor: file.get_tensor(tensor) for tensor in parameter_shapes(config)}
@@ -139,6 +143,8 @@ def _configuration(path: str, metadata: Mapping[str, str]) -> ResidualUNetConfig
         raise check.weight_file(path, f"have the layout {LAYOUT!r}", repr(metadata.get("layout")))
     try:
         fields: Any = json.loads(metadata.get("config", ""))
+        if not isinstance(fields, dict):
+            raise check.weight_file(path, "describe a residual U-Net in its metadata", f"{fields!r:.80}")
         config = ResidualUNetConfig(**fields, order=metadata.get("order"))  # type: ignore[arg-type]  # refused there, if it is none
     except (TypeError, ValueError, RecursionError) as error:
         raise check.weight_file(path, "describe a residual U-Net in its metadata", f"{error}") from None

@@ -214,6 +214,27 @@ def batch_values(number: Any) -> None:
         raise ValueError(f"x must give batch normalization 2 or more values per channel in training; got {number}")
 
 
+def floating_dtype(is_floating: bool, dtype: Any) -> None:
+    """Refuse to compute a network in what is not floating point."""
+    if not is_floating:
+        raise ValueError(f"dtype must be a floating-point dtype; got {dtype}")
+
+
+def real(name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse named arrays that hold something other than real numbers: a framework would drop or reinterpret it."""
+    for tensor, array in arrays.items():
+        if not np.can_cast(array.dtype, np.float64, "same_kind"):
+            raise TypeError(f"{name} must be real numbers; got {array.dtype} in {tensor!r}")
+
+
+def sections(name: str, found: Any, wanted: tuple[str, ...]) -> None:
+    """Refuse a tree of parameters that is none: the parts that an optimizer changes and those that it does not are kept apart."""
+    if not isinstance(found, Mapping) or set(found) != set(wanted):
+        keys = [f"{key!r}" for key in found] if isinstance(found, Mapping) else [type(found).__name__]
+        shown = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+        raise ValueError(f"{name} must be a dict of {' and '.join(map(repr, wanted))}; got {shown or 'an empty one'}")
+
+
 def tensors(name: str, found: Mapping[str, Sequence[Any]], wanted: Mapping[str, Sequence[int]]) -> None:
     """Refuse a set of named tensors in which one is missing, unknown or of another shape."""
     missing = [tensor for tensor in wanted if tensor not in found]

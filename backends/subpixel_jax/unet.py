@@ -134,11 +134,13 @@ def residual_unet(
     (3, 10, 14, 2)
     """
     net = network(config)
-    values = {name: jnp.asarray(value) for part in ("parameters", "statistics") for name, value in params.get(part, {}).items()}
+    check.sections("params", params, ("parameters", "statistics"))
+    values = {name: jnp.asarray(value) for part in params.values() for name, value in part.items()}
     check.tensors("params", {name: value.shape for name, value in values.items()}, parameter_shapes(config))
     x = jnp.asarray(x)
     check.unet_input(x.shape, config.ndim, config.in_channels)
     computed = jnp.result_type(x, *values.values(), float) if dtype is None else jnp.dtype(dtype)
+    check.floating_dtype(jnp.issubdtype(computed, jnp.floating), computed)
     run = _Forward(values, computed, precision, check.flag("training", training), {} if trace is None else trace)
 
     spatial = x.shape[1:-1]
@@ -254,7 +256,8 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, Mapping[str,
         As `init_residual_unet` makes them, all float32 or all float64. Every bit is kept.
     config : ResidualUNetConfig
     """
-    core.save_weights(path, {**params.get("parameters", {}), **params.get("statistics", {})}, config)
+    check.sections("params", params, ("parameters", "statistics"))
+    core.save_weights(path, {**params["parameters"], **params["statistics"]}, config)
 
 
 def load_weights(path: str | os.PathLike[str], *, order: Order | None = None) -> tuple[Parameters, ResidualUNetConfig]:

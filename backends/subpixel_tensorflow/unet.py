@@ -8,7 +8,7 @@ Shi et al. 2016, §3.2, and Aitken et al. 2017, §3: the upsampling and how it s
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import prod
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 import subpixel_core as core
 from subpixel_core import Order, ResidualUNetConfig, network, padding_widths, parameter_shapes
 from subpixel_core._unet import EPSILON, MOMENTUM, Block, Convolution, Normalization, Upsampling
-from subpixel_core.check import batch_values, instance, tensors, unet_input
+from subpixel_core.check import batch_values, instance, real, tensors, unet_input
 from subpixel_tensorflow.layers import SubpixelConv1D, SubpixelConv2D, SubpixelConv3D
 from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift
 
@@ -148,18 +148,25 @@ class Crop(_OfTheWhole):
 class ResidualUNet(keras.Model):
     """The model that `residual_unet` returns; it is saved as its configuration and its values."""
 
-    def __init__(self, config: Mapping[str, Any], dtype: Any = None, **kwargs: Any) -> None:
+    def __init__(self, config: Mapping[str, Any], dtype: Any = None, frozen: Sequence[str] = (), **kwargs: Any) -> None:
         described, policy = ResidualUNetConfig(**config), keras.dtype_policies.get(dtype)
         super().__init__(*_graph(described, policy), **kwargs)
         self.config, self.dtype_policy, self.input_spec = described, policy, None
+        for name in frozen:
+            self.get_layer(name).trainable = False
 
     def call(self, x: Any, training: bool | None = None, mask: Any = None) -> tf.Tensor:
         # Before Keras, which adds or drops an axis of one channel without a word.
-        unet_input(np.shape(x), self.config.ndim, self.config.in_channels)
+        shape = np.shape(x)
+        unet_input(shape, self.config.ndim, self.config.in_channels)
+        if training and None not in shape and all(layer.trainable for layer in self.layers):
+            self.config.check_batch(shape[0], shape[1:-1])  # before any layer has changed its statistics
         return super().call(x, training=training, mask=mask)
 
     def get_config(self) -> dict[str, Any]:
-        return {"config": self.config.as_dict(), "dtype": self.dtype_policy.name, "name": self.name, "trainable": self.trainable}
+        frozen = [layer.name for layer in self.layers if not layer.trainable]
+        described = {"config": self.config.as_dict(), "dtype": self.dtype_policy.name, "frozen": frozen}
+        return {**described, "name": self.name, "trainable": self.trainable}
 
 
 def _graph(config: ResidualUNetConfig, dtype: Any) -> tuple[Any, Any]:
@@ -303,12 +310,15 @@ def set_parameters(model: keras.Model, params: Mapping[str, ArrayLike]) -> None:
 
     Raises
     ------
-    ValueError
-        If a parameter is missing, unknown or of another shape.
+    ValueError, TypeError
+        If a parameter is missing, unknown, of another shape or no real number. Then nothing is written.
     """
-    tensors("params", {name: np.shape(value) for name, value in params.items()}, parameter_shapes(_config(model)))
+    instance("params", params, Mapping)
+    arrays = {name: np.asarray(value) for name, value in params.items()}
+    tensors("params", {name: array.shape for name, array in arrays.items()}, parameter_shapes(_config(model)))
+    real("params", arrays)
     for name, variable in variables(model).items():
-        variable.assign(params[name])
+        variable.assign(arrays[name])
 
 
 def save_weights(path: str | os.PathLike[str], model: keras.Model) -> None:

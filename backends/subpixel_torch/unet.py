@@ -18,11 +18,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 import subpixel_core as core
 from subpixel_core import Order, ResidualUNetConfig, network, padding_widths, parameter_shapes
 from subpixel_core._unet import EPSILON, MOMENTUM, Block, Convolution, Normalization, Upsampling
-from subpixel_core.check import batch_values, instance, tensors, unet_input
+from subpixel_core.check import batch_values, in_place, instance, real, tensors, unet_input
 from subpixel_torch.initializers import icnr_
 from subpixel_torch.layers import convolve
 from subpixel_torch.ops import box_blur, phase_shift
@@ -101,7 +102,8 @@ def _subpixel(layer: Upsampling, x: Tensor, weight: Tensor, bias: Tensor) -> Ten
 
 def _resized(layer: Upsampling, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if prod(layer.scale) > 1:
-        x = F.interpolate(x, size=[extent * r for extent, r in zip(x.shape[2:], layer.scale, strict=True)], mode="nearest")
+        size = [extent * r for extent, r in zip(x.shape[2:], layer.scale, strict=True)]
+        x = F.interpolate(x, size, mode="nearest-exact")  # "nearest" rounds to a neighbour for some factors, 41 the first
     return convolve(x, weight, bias, layer.padding)
 
 
@@ -250,6 +252,8 @@ class ResidualUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         instance("x", x, Tensor)
         unet_input(x.shape, self.config.ndim, self.config.in_channels, "channels_first")
+        if self.config.norm == "batch" and all(module.training for module in self.modules()):
+            self.config.check_batch(x.shape[0], x.shape[2:])  # before any layer has changed its statistics
         zeros = self.config.padding(x.shape[2:])
         y = self.stem(_lengthened(x, zeros))  # (N, w_0, *padded)
         skips = []
@@ -293,6 +297,7 @@ _names = {"kernel": "weight", "bias": "bias", "scale": "weight", "mean": "runnin
 
 def canonical(model: ResidualUNet, read: Callable[[Tensor], Any] = Tensor.detach) -> dict[str, Any]:
     """Return what ``read`` gives of every parameter and running statistic, by canonical name, with kernels seen as (*k, Ci, Co)."""
+    instance("model.config", getattr(model, "config", None), ResidualUNetConfig)
     values = {}
     for name in parameter_shapes(model.config):
         path, _, what = name.rpartition(".")
@@ -336,12 +341,17 @@ def set_parameters(model: ResidualUNet, params: Mapping[str, ArrayLike]) -> None
 
     Raises
     ------
-    ValueError
-        If a parameter is missing, unknown or of another shape.
+    ValueError, TypeError
+        If a parameter is missing, unknown, of another shape or no real number, or a weight of the model is computed from others, as under a
+        parametrization. Then nothing is written.
     """
-    tensors("params", {name: np.shape(value) for name, value in params.items()}, parameter_shapes(model.config))
+    instance("params", params, Mapping)
+    in_place(not any(map(parametrize.is_parametrized, model.modules())))
+    arrays = {name: np.array(value) for name, value in params.items()}
+    tensors("params", {name: array.shape for name, array in arrays.items()}, parameter_shapes(model.config))
+    real("params", arrays)
     for name, value in canonical(model).items():
-        value.copy_(torch.from_numpy(np.array(params[name])))
+        value.copy_(torch.from_numpy(arrays[name]))
 
 
 def save_weights(path: str | os.PathLike[str], model: ResidualUNet) -> None:

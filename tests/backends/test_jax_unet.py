@@ -1,6 +1,7 @@
 """The residual U-Net in JAX: its values against the core's, and what is JAX's own: transformations, export, types, pytrees."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -523,3 +524,21 @@ def test_files_are_refused_in_the_words_of_the_core(tmp_path):
     assert refusal(backend.load_weights, path, order="dcr") == refusal(core.load_weights, path, order="dcr")
     path.write_bytes(path.read_bytes()[:-1])
     assert refusal(backend.load_weights, path) == refusal(core.load_weights, path)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex64"])
+def test_a_dtype_that_is_no_floating_point_is_refused(dtype):
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(2, 3), norm="none")
+    params = backend.init_residual_unet(jax.random.key(0), config)
+    with pytest.raises(ValueError, match=f"dtype must be a floating-point dtype; got {dtype}"):
+        backend.residual_unet(params, np.zeros((1, 4, 4, 1), np.float32), config, dtype=dtype)
+
+
+def test_parameters_by_name_alone_are_refused_by_what_is_wanted(tmp_path):
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(2, 3), norm="none")
+    flat = core.init_parameters(config, np.random.default_rng(0))
+    message = "params must be a dict of 'parameters' and 'statistics'; got 'stem.kernel', 'stem.bias', 'encoder.0.0.conv1.kernel', ..."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        backend.residual_unet(flat, np.zeros((1, 4, 4, 1), np.float32), config)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        backend.save_weights(tmp_path / "none", flat, config)

@@ -410,3 +410,37 @@ def test_a_damaged_file_is_refused_with_the_core_s_text(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="must be a whole safetensors file"):
         backend.load_weights(path)
+
+
+def test_what_is_frozen_stays_frozen_in_a_keras_file_and_the_optimizer_goes_on(tmp_path):
+    model = backend.residual_unet(ResidualUNetConfig(in_channels=1, out_channels=1, widths=(2, 3), norm="none"))
+    model.get_layer("stem").trainable = False
+    model.compile("adam", "mse")
+    x = np.ones((2, 4, 4, 1), np.float32)
+    model.fit(x, x, epochs=2, verbose=0)
+    model.save(tmp_path / "frozen.keras")
+    loaded = keras.models.load_model(tmp_path / "frozen.keras")
+    assert [v.path.partition("/")[0] for v in loaded.trainable_weights] == [v.path.partition("/")[0] for v in model.trainable_weights]
+    assert not loaded.get_layer("stem").trainable
+    assert int(loaded.optimizer.iterations) == 2
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U8"])
+def test_parameters_that_are_no_real_numbers_are_refused_and_nothing_is_written(dtype):
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(2, 3), norm="none")
+    model = backend.residual_unet(config)
+    before = backend.get_parameters(model)
+    params = core.init_parameters(config, np.random.default_rng(0))
+    params["head.0.kernel"] = params["head.0.kernel"].astype(dtype)
+    with pytest.raises(TypeError, match=r"params must be real numbers; got .* in 'head.0.kernel'"):
+        backend.set_parameters(model, params)
+    assert all(np.array_equal(before[name], value) for name, value in backend.get_parameters(model).items())
+
+
+def test_a_refused_batch_changes_no_statistics():
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(2, 3), norm="batch")
+    model = backend.residual_unet(config)
+    before = backend.get_parameters(model)
+    with pytest.raises(ValueError, match="2 or more values per channel in training; got 1"):
+        model(np.ones((1, 2, 2, 1), np.float32), training=True)
+    assert all(np.array_equal(before[name], value) for name, value in backend.get_parameters(model).items())

@@ -454,3 +454,45 @@ def test_batch_normalization_refuses_to_train_on_one_value():
 def test_what_is_no_tensor_is_refused(x):
     with pytest.raises(TypeError, match=r"x must be a Tensor; got (ndarray|list|NoneType)"):
         backend.ResidualUNet(SMALL)(x)
+
+
+@pytest.mark.parametrize("factor", [41, 47, 94])
+def test_a_resize_repeats_every_pixel_for_any_factor(factor):
+    """torch's mode "nearest" computes in float32 and rounds to a neighbour for these factors."""
+    config = ResidualUNetConfig(
+        ndim=1, in_channels=2, out_channels=2, widths=(2,), norm="none", output_scale=factor, upsample="resize", kernel_size=1
+    )
+    model = backend.ResidualUNet(config).eval()
+    x = np.random.default_rng(0).normal(size=(1, 300, 2)).astype(np.float32)
+    with torch.no_grad():
+        y = model(torch.from_numpy(x).movedim(-1, 1)).movedim(1, -1).numpy()
+    assert np.abs(y - core.residual_unet(backend.get_parameters(model), x, config)).max() < 1e-5
+
+
+def test_parameters_are_not_written_where_a_weight_is_computed_from_others():
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(8, 16))
+    model = backend.ResidualUNet(config)
+    torch.nn.utils.parametrizations.weight_norm(model.stem)
+    with pytest.raises(ValueError, match="weight must be a parameter that can be written in place"):
+        backend.set_parameters(model, core.init_parameters(config, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U8"])
+def test_parameters_that_are_no_real_numbers_are_refused_and_nothing_is_written(dtype):
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(8, 16))
+    model = backend.ResidualUNet(config)
+    before = backend.get_parameters(model)
+    params = core.init_parameters(config, np.random.default_rng(0))
+    params["head.0.kernel"] = params["head.0.kernel"].astype(dtype)
+    with pytest.raises(TypeError, match=r"params must be real numbers; got .* in 'head.0.kernel'"):
+        backend.set_parameters(model, params)
+    assert all(np.array_equal(before[name], value) for name, value in backend.get_parameters(model).items())
+
+
+def test_a_refused_batch_changes_no_statistics():
+    config = ResidualUNetConfig(in_channels=1, out_channels=1, widths=(2, 3), norm="batch")
+    model = backend.ResidualUNet(config)
+    before = backend.get_parameters(model)
+    with pytest.raises(ValueError, match="2 or more values per channel in training; got 1"):
+        model(torch.ones(1, 1, 2, 2))
+    assert all(np.array_equal(before[name], value) for name, value in backend.get_parameters(model).items())

@@ -739,3 +739,18 @@ def test_fresh_parameters_are_saved_as_they_are(tmp_path):
     params = init_parameters(CONFIG, np.random.default_rng(0))
     save_weights(tmp_path / "x", params, CONFIG)
     same(load_weights(tmp_path / "x")[0], params)
+
+
+@pytest.mark.parametrize("blocks", [10**9, [10**9] * len(CONFIG.widths)], ids=["all", "each"])
+def test_a_configuration_of_more_blocks_than_the_file_has_tensors_is_refused_at_once(saved, blocks):
+    path, content = saved
+    tensors, metadata = weight_file.read(content)
+    config = json.dumps({**json.loads(metadata["config"]), "blocks": blocks})
+    path.write_bytes(weight_file.written(tensors, {**metadata, "config": config}))
+    with pytest.raises(ValueError, match=r"must hold the tensors of the \d+ blocks of its configuration; got \d+ tensors"):
+        load_weights(path)
+
+
+def test_parameters_that_are_no_mapping_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="params must be a Mapping; got NoneType"):
+        save_weights(tmp_path / "none", None, CONFIG)

@@ -82,6 +82,21 @@ RESIZE_BLURRED = Net("resize-blur-2d", (3, 5), {"blocks": 2, "kernel_size": (2, 
 DEEP = Net(
     "subpixel-1d", (11,), {"ndim": 1, "widths": (2, 3, 4), "blocks": (1, 1, 2), "scales": ((2,), (3,)), "output_scale": 3, "order": "DRC"}
 )
+FOUR_LEVELS = Net("four-levels-1d", (19,), {"ndim": 1, "widths": (2, 3, 2, 3), "blocks": (3, 1, 1, 1)})
+"""As deep as a network is by default; its integers need float64."""
+COMBINED = (
+    Net("subpixel-blur-1d", (7,), {"ndim": 1, "blur": True, "order": "CRD"}),
+    Net("subpixel-blur-3d", (2, 3, 3), {"ndim": 3, "kernel_size": (1, 2, 3), "scales": ((1, 2, 2),), "blur": True, "order": "RCD"}),
+    Net("deconv-blur-2d", (3, 4), {"kernel_size": (3, 2), "scales": ((2, 1),), "upsample": "deconv", "blur": True}),
+    Net(
+        "resize-blur-unequal-2d",
+        (3, 4),
+        {"kernel_size": (2, 4), "scales": ((1, 2),), "upsample": "resize", "blur": True, "output_scale": (2, 1)},
+    ),
+    Net("resize-41-1d", (5,), {"ndim": 1, "widths": (2,), "upsample": "resize", "output_scale": 41, "kernel_size": 1}),
+)
+"""What goes wrong only where options meet: the blur in every dimension and way, a factor that float32 misses."""
+
 NETS = (SUBPIXEL, RESIZE, DECONV, DECONV_EVEN, BLURRED)
 """Without normalization. One to three axes, unequal factors, even kernels, extents that are padded, all three ways, two stages."""
 
@@ -397,6 +412,26 @@ def one_value(adapter: Adapter, device: str) -> np.ndarray:
     """Attempt to train on one value per channel."""
     network = adapter.unet(SHALLOW.config, device, _copies(reals(SHALLOW, "float32")[0]), "float32")
     return adapter.to_numpy(network(adapter.to_native(np.ones((1, 1, 1, 2), np.float32), device), training=True))
+
+
+def refusal_changes_nothing(adapter: Adapter, device: str, *, net: Net, case: str) -> None:
+    """Demand that training on one value per channel of the deepest level alone is refused, and all parameters are as before."""
+    params, _ = reals(net, "float32")
+    network = adapter.unet(net.config, device, _copies(params), "float32")
+    deepest = tuple(prod(scale[axis] for scale in net.unet.scales) for axis in range(net.unet.ndim))
+    x = adapter.to_native(np.ones((1, *deepest, net.config["in_channels"]), np.float32), device)
+    refused(
+        adapter,
+        device,
+        attempt=lambda adapter, device: adapter.to_numpy(network(x, training=True)),
+        asked=f"to train on extents {deepest}, which leave the deepest level one value per channel,",
+        clause="UN-006",
+        case=case,
+    )
+    for name, values in network.parameters().items():
+        difference = compare.exact(np.asarray(values), params[name])
+        if difference is not None:
+            raise Mismatch(difference.message("UN-006", case, f"after the refusal, {name}"))
 
 
 # --- parameters ---
@@ -798,11 +833,14 @@ def _layer_cases(full: bool) -> Iterator[Case]:
 
 
 def _numeric_cases(full: bool) -> Iterator[Case]:
-    rows = [(net, "float32") for net in (*NETS, *ORDERED.values())] + [(SMALL, "float64"), (SUBPIXEL, "bfloat16"), (DECONV, "bfloat16")]
+    rows = [(net, "float32") for net in (*NETS, *COMBINED, *ORDERED.values())] + [
+        *((SMALL, "float64"), (FOUR_LEVELS, "float64")),
+        *((SUBPIXEL, "bfloat16"), (DECONV, "bfloat16")),
+    ]
     if full:
         rows += [
             (net, dtype)
-            for net in (*NETS, RESIZE_BLURRED, DEEP, *MORE)
+            for net in (*NETS, *COMBINED, RESIZE_BLURRED, DEEP, *MORE)
             for dtype in ("float32", "float64", "bfloat16")
             if (net, dtype) not in rows
         ]
@@ -825,7 +863,7 @@ def _numeric_cases(full: bool) -> Iterator[Case]:
 
 
 def _norm_cases(full: bool) -> Iterator[Case]:
-    nets = (GROUP, BATCH, *((GROUP_RESIZE, BATCH_DECONV) if full else ()))
+    nets = (GROUP, BATCH, GROUP_RESIZE, BATCH_DECONV)
     for net, dtype in product(nets, ("float32", "bfloat16") if full else ("float32",)):
         clause = "UN-005" if net.config["norm"] == "group" else "UN-006"
         case = f"{clause}/{net.name}-{dtype}"
@@ -837,6 +875,9 @@ def _norm_cases(full: bool) -> Iterator[Case]:
     case = "UN-006/one-value-per-channel"
     refusal = partial(refused, attempt=one_value, asked="to train on one value per channel", clause="UN-006", case=case)
     yield Case(case, ("UN-006",), "unet", SHALLOW.needs(dtype="float32"), refusal)
+    case = f"UN-006/refused-{BATCH.name}"
+    unchanged = partial(refusal_changes_nothing, net=BATCH, case=case)
+    yield Case(case, ("UN-006",), "unet", BATCH.needs(dtype="float32"), unchanged)
     for net, optimizer in [(SHALLOW, "adam"), *([(BATCH, "sgd"), (BATCH, "adam")] if full else [])]:
         case = f"UN-006/{optimizer}-step-{net.name}"
         check = partial(statistics_of_step, net=net, optimizer=optimizer, case=case)

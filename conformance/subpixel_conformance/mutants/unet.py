@@ -529,6 +529,21 @@ class _TrainsOnOneValue(HonestNetwork):
         """Let it pass."""
 
 
+class _GathersOnTheWay(HonestNetwork):
+    """Moves the running statistics of each layer at once, before a deeper one refuses the batch."""
+
+    def apply(self, step: Step, inputs: list[np.ndarray], params: Arrays, training: bool) -> np.ndarray:
+        y = super().apply(step, inputs, params, training)
+        if step.statistics and training:
+            rest = tuple(range(inputs[0].ndim - 1))
+            batch = {f"{step.name}.mean": inputs[0].mean(axis=rest), f"{step.name}.variance": inputs[0].var(axis=rest)}
+            super().gather(Run({}, batch))
+        return y
+
+    def gather(self, run: Run) -> None:
+        """Do nothing more."""
+
+
 class _DecayingStatistics(HonestNetwork):
     """Lets the optimizer shrink the running statistics."""
 
@@ -554,6 +569,7 @@ def wrong_normalizations() -> Iterator[Mutant]:
     yield _mutant("the statistics of the batch in evaluation", "UN-006", "UN-012", _BatchInEvaluation, **both)
     yield _mutant("statistics gathered in evaluation", "UN-006", "UN-012", _GathersInEvaluation, **both)
     yield _mutant("one value per channel accepted", "UN-006", "", _TrainsOnOneValue, **both)
+    yield _mutant("statistics gathered before a refusal", "UN-006", "", _GathersOnTheWay, **both)
     yield _mutant("statistics that decay with the weights", "UN-006", "", _DecayingStatistics, "unet_steps", **both)
 
 

@@ -380,9 +380,11 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path, monkey
 
 
 IN_THE_MIDDLE = """
-import os, sys, time
+import os, signal, sys, time
 import numpy as np
 from subpixel_core import ResidualUNetConfig, parameter_shapes, save_weights
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 
 def wait(*arguments):
     print("written", flush=True)

@@ -8,7 +8,6 @@ many MACs (PyTorch's own count for theirs); the widths that come nearest are sea
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,13 +51,14 @@ def size_of(model: Any, extent: int, channels: int) -> tuple[int, int]:
 def ours_like(target: int, quantity: str, extent: int, channels: int) -> ResidualUNetConfig:
     """Return the configuration whose parameters or MACs come nearest to ``target``."""
 
-    def config(width: int) -> ResidualUNetConfig:
-        return ResidualUNetConfig(in_channels=channels, out_channels=channels, widths=tuple(width << level for level in range(4)), groups=2)
+    def config(width: float) -> ResidualUNetConfig:
+        widths = tuple(2 * round(width * 2**level / 2) for level in range(4))  # even, for 2 groups
+        return ResidualUNetConfig(in_channels=channels, out_channels=channels, widths=widths, groups=2)
 
-    def amount(width: int) -> int:
+    def amount(width: float) -> int:
         return config(width).parameters if quantity == "parameters" else config(width).macs((extent, extent))
 
-    return config(min(range(4, 96, 2), key=lambda width: abs(amount(width) - target)))
+    return config(min((eighths / 8 for eighths in range(32, 768)), key=lambda width: abs(amount(width) - target)))
 
 
 # --- what is timed ---
@@ -180,14 +180,20 @@ def competitors(options: argparse.Namespace) -> dict[str, Callable[[], dict[str,
 
 
 def peak(options: argparse.Namespace) -> dict[str, int]:
-    """Return by how many bytes the process grew over what it held with the frameworks loaded and the network made."""
+    """Return by how many bytes the resident memory of the process grew at most over what it held with the network made (Linux)."""
     runs = competitors(options)[options.peak]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     grown = {}
     for what in ("forward", "training step"):
+        before = _resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the highest value so far
         runs[what]()
-        grown[what] = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        grown[what] = _resident("VmHWM") - before
     return grown
+
+
+def _resident(what: str) -> int:
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    return 1024 * int(line.split()[1])
 
 
 def peak_of(name: str, arguments: list[str]) -> dict[str, int]:
@@ -279,9 +285,9 @@ def plot(report: dict[str, Any], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--extent", type=int, default=96, help="height and width; a multiple of 16 for BasicUNet")
+    parser.add_argument("--extent", type=int, default=64, help="height and width; a multiple of 16 for BasicUNet")
     parser.add_argument("--channels", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)

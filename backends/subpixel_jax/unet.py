@@ -257,7 +257,7 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, Mapping[str,
     config : ResidualUNetConfig
     """
     check.sections("params", params, ("parameters", "statistics"))
-    core.save_weights(path, {**params["parameters"], **params["statistics"]}, config)
+    core.save_weights(path, {**params["parameters"], **params.get("statistics", {})}, config)
 
 
 def load_weights(path: str | os.PathLike[str], *, order: Order | None = None) -> tuple[Parameters, ResidualUNetConfig]:

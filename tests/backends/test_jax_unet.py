@@ -508,8 +508,6 @@ def test_parameters_are_refused_in_the_words_of_the_core():
         expected = refusal(core.residual_unet, wrong, X, BATCH)
         assert refusal(backend.residual_unet, tree, X, BATCH) == expected
         assert refusal(backend.save_weights, "never written", tree, BATCH) == expected
-    flat_dict = refusal(backend.residual_unet, params, X, BATCH)  # not the pytree: nothing of it is there
-    assert flat_dict == refusal(core.residual_unet, {}, X, BATCH)
     assert refusal(backend.residual_unet, {}, X, {"ndim": 2}) == refusal(core.residual_unet, {}, X, {"ndim": 2})
     assert refusal(backend.init_residual_unet, jax.random.key(0), None) == refusal(core.network, None)
 

@@ -165,7 +165,8 @@ def plan_stages(
     Raises
     ------
     ValueError, TypeError
-        If the factors do not multiply to the scale, no plan is within the budget, or an argument is not of its kind.
+        If the factors do not multiply to the scale, no plan is within the budget, the scale has a product above 2**20 and no factors are
+        given, or an argument is not of its kind.
 
     Examples
     --------
@@ -213,6 +214,7 @@ def plan_stages(
         return tuple(unbeaten)
 
     if factors is None:
+        check.plannable("scale", total)
         choices = candidates(total, first=True)
     else:
         steps = _given(factors, total, ndim)  # ST-005

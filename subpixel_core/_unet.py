@@ -38,13 +38,29 @@ Parameters = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """A convolution with a bias, padding "same", then every ``stride``-th value from the first."""
+class _Layer:
+    """A layer with a kernel and a bias. ``kernel_size`` counts taps on the input's grid."""
 
     name: str
     in_channels: int
     out_channels: int
     kernel_size: tuple[int, ...]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters, by name."""
+        return {f"{self.name}.kernel": self.kernel_shape, f"{self.name}.bias": self.kernel_shape[-1:]}
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of a fresh kernel (of the base kernel, for a sub-pixel convolution)."""
+        return sqrt(self.gain / (prod(self.kernel_size) * self.in_channels))
+
+
+@dataclass(frozen=True)
+class Convolution(_Layer):
+    """A convolution with a bias, padding "same", then every ``stride``-th value from the first."""
+
     stride: tuple[int, ...]
     gain: float
     """Variance of a fresh kernel times its fan-in. UN-009"""
@@ -54,33 +70,19 @@ class Convolution:
         """(*k, Ci, Co)."""
         return (*self.kernel_size, self.in_channels, self.out_channels)
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters, by name."""
-        return {f"{self.name}.kernel": self.kernel_shape, f"{self.name}.bias": self.kernel_shape[-1:]}
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of a fresh kernel."""
-        return sqrt(self.gain / (prod(self.kernel_size) * self.in_channels))
-
     def macs(self, extents: tuple[int, ...]) -> int:
         """Return the multiply-accumulates for one sample of these extents, every extent a multiple of its stride."""
         return prod(self.kernel_shape) * prod(extents) // prod(self.stride)
 
 
 @dataclass(frozen=True)
-class Upsampling:
+class Upsampling(_Layer):
     """A layer that enlarges by ``scale``, with a bias: the same MACs in all three ways.
 
     "subpixel" convolves and shifts; "deconv" is the transposed convolution with kernel ``k * r`` and stride ``r``, the same function
     with its parameters in another layout; "resize" repeats every pixel and convolves, with ``prod(r)`` times fewer parameters.
     """
 
-    name: str
-    in_channels: int
-    out_channels: int
-    kernel_size: tuple[int, ...]
     scale: tuple[int, ...]
     upsample: str
     order: Order
@@ -99,16 +101,6 @@ class Upsampling:
         """(*k, Ci, C * prod(scale)), (*(k * r), Ci, C) or (*k, Ci, C)."""
         channels = self.out_channels * (prod(self.scale) if self.upsample == "subpixel" else 1)
         return (*self.taps, self.in_channels, channels)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters, by name."""
-        return {f"{self.name}.kernel": self.kernel_shape, f"{self.name}.bias": self.kernel_shape[-1:]}
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of a fresh kernel (of the base kernel, for a sub-pixel convolution)."""
-        return sqrt(self.gain / (prod(self.kernel_size) * self.in_channels))
 
     @property
     def crop(self) -> tuple[tuple[int, int], ...]:
@@ -266,7 +258,7 @@ class ResidualUNetConfig:
         check.one_of("order", self.order, ORDERS)
         check.flag("blur", self.blur)
         check.per_axis("kernel_size", self.kernel_size, self.ndim)
-        check.per_axis("output_scale", self.output_scale, self.ndim)
+        check.plannable("output_scale", check.per_axis("output_scale", self.output_scale, self.ndim))
         if not isinstance(self.blocks, int) or isinstance(self.blocks, bool):
             check.per_level("blocks", self.blocks, len(self.widths))
         check.integer("blocks", min(self.level_blocks), minimum=1)

@@ -1,6 +1,7 @@
 """The rules for arguments, and the only place where their messages are written."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 Scale = int | Sequence[int]
 Padding = str | Sequence[Sequence[int]]
 Word = TypeVar("Word", bound=str)
+PLANNABLE = 2**20
+"""The largest product of a scale whose factorizations are all considered."""
 
 
 def integer(name: str, value: Any, *, minimum: int, plural: str = "an integer") -> int:
@@ -42,6 +45,12 @@ def per_axis(name: str, value: Any, ndim: int | None = None, *, minimum: int = 1
         except ValueError:
             raise ValueError(f"{name} must be {minimum} or more on every axis; got {tuple(value)}") from None
     return (integer(name, value, minimum=minimum, plural=what),) * (2 if ndim is None else ndim)
+
+
+def plannable(name: str, scale: tuple[int, ...]) -> None:
+    """Refuse a scale with so many factorizations that looking at them does not end."""
+    if prod(scale) > PLANNABLE:
+        raise ValueError(f"{name} must have a product of at most {PLANNABLE} to be planned; got {scale}")
 
 
 def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
@@ -218,6 +227,15 @@ def floating_dtype(is_floating: bool, dtype: Any) -> None:
     """Refuse to compute a network in what is not floating point."""
     if not is_floating:
         raise ValueError(f"dtype must be a floating-point dtype; got {dtype}")
+
+
+def arrays(name: str, values: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+    """Return a mapping of named values as arrays of their own, refusing what is no real number or has not these names and shapes."""
+    instance(name, values, Mapping)
+    copies = {tensor: np.array(value) for tensor, value in values.items()}
+    tensors(name, {tensor: copy.shape for tensor, copy in copies.items()}, shapes)
+    real(name, copies)
+    return copies
 
 
 def real(name: str, arrays: Mapping[str, np.ndarray]) -> None:

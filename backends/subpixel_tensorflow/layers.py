@@ -105,8 +105,7 @@ class _SubpixelConv(keras.layers.Layer):
     kernel_regularizer, depthwise_regularizer, bias_regularizer : str, dict, Regularizer or callable, optional
     kernel_constraint, depthwise_constraint, bias_constraint : str, dict, Constraint or callable, optional
     **kwargs
-        Those of every Keras layer: name, dtype, trainable, activity_regularizer. Under a half-precision policy a layer with a bias
-        convolves in float32, so that sum and bias are rounded once.
+        Those of every Keras layer: name, dtype, trainable, activity_regularizer.
 
     Shape
     -----

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 import subpixel_core as core
 from subpixel_core import Order, ResidualUNetConfig, network, padding_widths, parameter_shapes
 from subpixel_core._unet import EPSILON, MOMENTUM, Block, Convolution, Normalization, Upsampling
-from subpixel_core.check import batch_values, instance, real, tensors, unet_input
+from subpixel_core.check import arrays, batch_values, instance, unet_input
 from subpixel_tensorflow.layers import SubpixelConv1D, SubpixelConv2D, SubpixelConv3D
 from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift
 
@@ -97,6 +97,27 @@ class TransposedConvolution(_Convolution):
         inside = (slice(before, size - after) for (before, after), size in zip(layer.crop, full, strict=True))
         y = self._biased(y[(slice(None), *inside)])  # (N, *(spatial * scale), C)
         return box_blur(y, layer.scale) if layer.blur else y
+
+
+@_register
+class GroupNormalization(keras.layers.GroupNormalization):
+    """Group normalization over the channels' own means, with no axis for the groups: half the time of the layer that it is."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        wide = at_least_float32(x)
+        samples, *spatial, channels = extents(x)
+        rows = tf.reshape(wide, (samples, prod(spatial), channels))
+        centered = rows - self._mean(rows)
+        variance = self._mean(tf.square(centered))
+        y = centered * (tf.cast(self.gamma, wide.dtype) * tf.math.rsqrt(variance + self.epsilon)) + tf.cast(self.beta, wide.dtype)
+        return tf.cast(tf.reshape(y, tf.shape(x)), x.dtype)
+
+    def _mean(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return the mean of every sample and group, for each of its channels."""
+        neighbours = rows.shape[-1] // self.groups
+        of_channels = tf.reduce_mean(rows, axis=1)  # (N, C)
+        of_groups = tf.reduce_mean(tf.reshape(of_channels, (-1, self.groups, neighbours)), axis=-1)  # (N, groups)
+        return tf.repeat(of_groups, neighbours, axis=-1)[:, tf.newaxis]  # (N, 1, C)
 
 
 @_register
@@ -191,7 +212,7 @@ def _graph(config: ResidualUNetConfig, dtype: Any) -> tuple[Any, Any]:
         if layer is None:
             return y
         if layer.groups:
-            return keras.layers.GroupNormalization(layer.groups, epsilon=EPSILON, name=layer.name, dtype=dtype)(y)
+            return GroupNormalization(layer.groups, epsilon=EPSILON, name=layer.name, dtype=dtype)(y)
         return BatchNormalization(momentum=1 - MOMENTUM, epsilon=EPSILON, name=layer.name, dtype=dtype)(y)
 
     def relu(reader: Convolution | Upsampling, y: Any) -> Any:
@@ -313,12 +334,9 @@ def set_parameters(model: keras.Model, params: Mapping[str, ArrayLike]) -> None:
     ValueError, TypeError
         If a parameter is missing, unknown, of another shape or no real number. Then nothing is written.
     """
-    instance("params", params, Mapping)
-    arrays = {name: np.asarray(value) for name, value in params.items()}
-    tensors("params", {name: array.shape for name, array in arrays.items()}, parameter_shapes(_config(model)))
-    real("params", arrays)
+    values = arrays("params", params, parameter_shapes(_config(model)))
     for name, variable in variables(model).items():
-        variable.assign(arrays[name])
+        variable.assign(values[name])
 
 
 def save_weights(path: str | os.PathLike[str], model: keras.Model) -> None:

@@ -252,3 +252,14 @@ def test_factors_that_do_not_multiply_to_the_scale_on_every_axis_are_refused_nev
         return
     with pytest.raises(ValueError, match=r"^factors must multiply to scale="):
         plan_stages(tuple(scale), 2, 2, ndim=ndim, factors=factors)
+
+
+@pytest.mark.parametrize("scale", [2**61, 2**61 - 1, (1, 2**20 + 1)])
+def test_a_scale_with_too_many_factorizations_to_look_at_is_refused_at_once_unless_the_factors_are_given(scale):
+    with pytest.raises(ValueError, match=rf"scale must have a product of at most 1048576 to be planned; got \(\d+, {np.max(scale)}\)"):
+        plan_stages(scale, 2, 2)
+    assert plan_stages(scale, 2, 2, factors=(scale,)).stages[0].scale[-1] == np.max(scale)
+
+
+def test_a_scale_of_the_largest_product_is_planned():
+    assert plan_stages(2**10, 2, 2).stages[0].scale == (2, 2)

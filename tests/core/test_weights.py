@@ -753,6 +753,15 @@ def test_a_configuration_of_more_blocks_than_the_file_has_tensors_is_refused_at_
         load_weights(path)
 
 
+def test_a_configuration_of_an_output_scale_that_would_be_planned_forever_is_refused_at_once(saved):
+    path, content = saved
+    tensors, metadata = weight_file.read(content)
+    config = json.dumps({**json.loads(metadata["config"]), "output_scale": 2**61 - 1})
+    path.write_bytes(weight_file.written(tensors, {**metadata, "config": config}))
+    with pytest.raises(ValueError, match="output_scale must have a product of at most 1048576 to be planned"):
+        load_weights(path)
+
+
 def test_parameters_that_are_no_mapping_are_refused(tmp_path):
     with pytest.raises(TypeError, match="params must be a Mapping; got NoneType"):
         save_weights(tmp_path / "none", None, CONFIG)

@@ -441,3 +441,28 @@ def test_a_chain_planned_as_one_stage_is_applied_as_one_stage_whatever_its_width
     params = backend.init_chained_subpixel_conv(jax.random.key(0), 3, 2, 3, 8, width=1000)
     assert len(params) == 1
     assert backend.chained_subpixel_conv(params, X[..., :3], scale=8).shape == (X.shape[0], 8 * X.shape[1], 8 * X.shape[2], 2)
+
+
+# --- float64 ---
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_float64_convolutions_are_the_core_s_and_compile_where_the_one_of_xla_never_ends(separable):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (2, 6, 18, 2)).astype(float)
+    depthwise, kernel = rng.integers(-3, 4, (3, 4, 2, 1)).astype(float), rng.integers(-3, 4, (3, 4, 2, 6)).astype(float)
+    params = {"depthwise": depthwise, "kernel": kernel[:1, :1]} if separable else {"kernel": kernel}
+    whole = depthwise * kernel[:1, :1] if separable else kernel
+    with jax.enable_x64(True):
+        y = jax.jit(partial(backend.subpixel_conv, scale=(1, 3)))(params, x)
+    assert same_bits(y, core.subpixel_conv(x, whole, scale=(1, 3), order="DCR"))
+
+
+def test_a_float64_convolution_is_exported_for_unknown_extents():
+    params = {"kernel": np.arange(3.0 * 2 * 2 * 6).reshape(3, 2, 2, 6)}
+    with jax.enable_x64(True):
+        unknown = jax.ShapeDtypeStruct(export.symbolic_shape("n, h, w, 2"), np.float64)
+        program = export.export(jax.jit(partial(backend.subpixel_conv, params, scale=(1, 3))))(unknown)
+        x = np.arange(2.0 * 5 * 4 * 2).reshape(2, 5, 4, 2)
+        y = program.call(x)
+    assert same_bits(y, core.subpixel_conv(x, params["kernel"], scale=(1, 3), order="DCR"))

@@ -1,15 +1,17 @@
 # Two commands do everything on a machine with Python 3.11 or newer, make and pip:
 #   make conformance   judge the reference, the three backends and the frameworks' own operations; writes reports/
 #   make test          all tests, doctests, lint and types
-# and, when you want the figures of the documents anew: make examples, make bench.
+# and, when you want the figures of the documents anew: make examples, make bench, make scoreboard.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 OURS := --backend numpy --backend torch --backend tensorflow --backend jax
 PEERS := --peer torch-native --peer tensorflow-native --peer keras-tensorflow --peer keras-jax --peer keras-torch
+PUBLISHED := ai-edge-litert diffusers dm-pix einops monai onnx onnxruntime openvino paddlepaddle tinygrad transformers
+FASTAI_NEEDS := cloudpickle fastcore fastdownload fastprogress fasttransform pandas plum-dispatch scikit-learn
 CHECKOUT := PYTHONPATH=.:backends:conformance
 
-.PHONY: conformance test format lint types gpu selftest examples bench clean
+.PHONY: conformance test format lint types gpu selftest examples bench peers scoreboard clean
 
 conformance: $(INSTALLED)
 	$(BIN)/subpixel conform $(OURS) $(PEERS) --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
@@ -46,6 +48,23 @@ bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/unet.py --json reports/unet-bench.json --plot reports/unet-bench.png
 
+# Published implementations, in an environment of their own. fastai comes without its dependencies, for it asks for torchvision, which does not
+# load beside the CPU build of torch, and which what is judged here does not need.
+peers: .venv-peers/.installed
+
+.venv-peers/.installed: pyproject.toml constraints.txt constraints-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --constraint constraints-peers.txt \
+	  --editable '.[all]' pytest hypothesis $(PUBLISHED) $(FASTAI_NEEDS)
+	.venv-peers/bin/python -m pip install --disable-pip-version-check --constraint constraints-peers.txt --no-deps fastai
+	touch $@
+
+# Judge them, run the reproductions in docs/peers/, and write docs/evidence/scoreboard.json and from it docs/scoreboard.md.
+scoreboard: export OMP_NUM_THREADS = 1
+scoreboard: export TF_CPP_MIN_LOG_LEVEL = 3
+scoreboard: peers
+	.venv-peers/bin/python -m subpixel_conformance.scoreboard docs/evidence/scoreboard.json --out docs/scoreboard.md --judge
+
 # From a plain checkout, nothing installed, with the Python, torch and jax that a GPU machine already has.
 gpu:
 	$(CHECKOUT) $(PYTHON) -m subpixel_conformance conform --backend torch --backend jax --device cuda --json reports/gpu.json
@@ -56,4 +75,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv reports
+	rm -rf .venv .venv-peers reports

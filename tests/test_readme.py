@@ -26,7 +26,7 @@ def test_the_adapter_of_the_readme_conforms_to_what_it_claims(mine, capsys):
 
 @pytest.mark.parametrize(("order", "exit_code"), [("CRD", 0), ("DCR", 1), ("DRC", 1), ("RCD", 1)])
 def test_it_is_rejected_when_it_claims_another_order(mine, capsys, order, exit_code):
-    mine.write_text(mine.read_text(encoding="utf-8").replace('("CRD",)', f'("{order}",)'), encoding="utf-8")
+    mine.write_text(mine.read_text(encoding="utf-8").replace('order="CRD"', f'order="{order}"'), encoding="utf-8")
     assert cli.main(["conform", "--adapter", f"{mine}:adapter", "--no-photograph"]) == exit_code
     assert ("matches CRD" in capsys.readouterr().out) == (order != "CRD")
 

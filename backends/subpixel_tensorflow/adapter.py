@@ -44,13 +44,27 @@ class TensorFlowAdapter:
 
     def __init__(self) -> None:
         # A process that judges float32 computes in float32, not in TensorFloat-32.
-        tf.config.experimental.enable_tensor_float_32_execution(False)
+        self.reduced_precision("cuda", False)
 
     def devices(self) -> Mapping[str, str | None]:
         return {"cpu": None, "cuda": None if tf.config.list_physical_devices("GPU") else "TensorFlow finds no GPU"}
 
     def modes(self, device: str) -> Mapping[str, str | None]:
         return dict.fromkeys(self.claims["modes"])
+
+    def reduced_precision(self, device: str, allowed: bool | None) -> Mapping[str, bool]:
+        if allowed is not None:
+            tf.config.experimental.enable_tensor_float_32_execution(allowed)
+        return {"tensor_float_32_execution_enabled": tf.config.experimental.tensor_float_32_execution_enabled()}
+
+    def reduces_precision(self, device: str) -> str | None:
+        if device != "cuda":
+            return f"float32 is float32 on {device}"
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        capability = details.get("compute_capability", (0, 0))
+        return (
+            None if capability >= (8, 0) else f"TensorFloat-32 needs compute capability 8.0; this GPU has {capability[0]}.{capability[1]}"
+        )
 
     def to_native(self, array: np.ndarray, device: str) -> tf.Tensor:
         with tf.device(_placements[device]):

@@ -45,8 +45,7 @@ class TorchAdapter:
 
     def __init__(self) -> None:
         # A process that judges float32 computes in float32, not in TensorFloat-32.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
+        self.reduced_precision("cuda", False)
 
     def devices(self) -> Mapping[str, str | None]:
         return {"cpu": None, "cuda": None if torch.cuda.is_available() else "torch finds no CUDA device"}
@@ -55,6 +54,29 @@ class TorchAdapter:
         compiler = device != "cpu" or any(shutil.which(name) for name in ("g++", "clang++", "cl"))
         reason = None if compiler else "torch.compile needs a C++ compiler, and none is installed"
         return {"eager": None, "compile": reason, "compile-dynamic": reason, "vmap": None}
+
+    def reduced_precision(self, device: str, allowed: bool | None) -> Mapping[str, bool]:
+        cuda = torch.backends.cuda.matmul
+        if allowed is not None:
+            torch.set_float32_matmul_precision("high" if allowed else "highest")
+            torch.backends.cudnn.allow_tf32 = allowed
+            cuda.allow_fp16_reduced_precision_reduction = allowed
+            cuda.allow_bf16_reduced_precision_reduction = allowed
+        found = {"float32_matmul_precision": torch.get_float32_matmul_precision() != "highest"}
+        if device == "cuda":
+            found["cuda.matmul.allow_tf32"] = cuda.allow_tf32
+            found["cudnn.allow_tf32"] = torch.backends.cudnn.allow_tf32
+            found["cuda.matmul.allow_fp16_reduced_precision_reduction"] = bool(cuda.allow_fp16_reduced_precision_reduction)
+            found["cuda.matmul.allow_bf16_reduced_precision_reduction"] = bool(cuda.allow_bf16_reduced_precision_reduction)
+        return found
+
+    def reduces_precision(self, device: str) -> str | None:
+        if device != "cuda":
+            return f"float32 is float32 on {device}"
+        capability = torch.cuda.get_device_capability()
+        return (
+            None if capability >= (8, 0) else f"TensorFloat-32 needs compute capability 8.0; this GPU has {capability[0]}.{capability[1]}"
+        )
 
     def to_native(self, array: np.ndarray, device: str) -> Tensor:
         if any(stride < 0 for stride in array.strides) or not array.flags.writeable or not array.flags.aligned:

@@ -1,22 +1,13 @@
-"""What the suite asks of an implementation: the protocol, and the smallest way to write one.
+"""What the suite asks of an implementation: the protocol.
 
 The suite talks NumPy. An adapter turns arrays into whatever its framework computes with, calls the implementation, and turns the
 result back. Nothing here imports a framework, and an adapter need not import this module: the protocol is structural. It implements what
-it claims; the rest is not judged.
-
-A whole adapter, for one function that promises one order::
-
-    adapter = from_callables(
-        name="mine",
-        phase_shift=lambda x, scale: my_shuffle(x, scale[0]),
-        orders=("CRD",), data_formats=("channels_first",), ndims=(2,), anisotropic=False,
-    )
+it claims; the rest is not judged. `callables` has the smallest ways to write one.
 """
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,7 +22,9 @@ class Claims:
 
     ``operations`` are the names of the adapter's methods that may be called; "unet_gradients" and "unet_steps" are those of the network
     that ``unet`` returns, and "unet_mixed" lets it be asked for mixed precision. ``refusals`` are the clauses that promise a refusal.
-    ``batch_ndims`` are the numbers of axes before the spatial and channel axes that it takes.
+    ``batch_ndims`` are the numbers of axes before the spatial and channel axes that it takes. ``layers`` are the layers that ``layer`` can
+    construct, each as some fields of `LayerConfig` and their values; None is all of them. ``bit_patterns`` is whether NaN payloads and the
+    like arrive as they are (PS-010).
     """
 
     operations: Sequence[str] = ("phase_shift", "inverse_phase_shift")
@@ -42,10 +35,12 @@ class Claims:
     anisotropic: bool = True
     scale_one: bool = True
     empty: bool = True
+    bit_patterns: bool = True
     dtypes: Sequence[str] = ("float32",)
     modes: Sequence[str] = ("eager",)
     devices: Sequence[str] = ("cpu",)
     refusals: Sequence[str] = ()
+    layers: Sequence[Mapping[str, Any]] | None = None
 
 
 class Layer(Protocol):
@@ -83,7 +78,7 @@ class Network(Protocol):
         """Take one step in training, of the framework's own "sgd" or "adam" (as UN-013 fixes it), on ``mean((network(x) - target)**2)``."""
 
 
-class Adapter(Protocol):
+class AdapterProtocol(Protocol):
     """One implementation. Only the methods named in ``claims["operations"]`` are called, and the first group always.
 
     ``claims`` is a mapping with the fields of `Claims`; what is missing has the default there.
@@ -116,8 +111,18 @@ class Adapter(Protocol):
         A mode whose name ends in "dynamic" compiles it for unknown batch and spatial extents; mode "vmap" maps it over axis 0.
         """
 
+    # --- optional ---
     def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
-        """Return Python lines, imports included, that compute ``y`` from a NumPy array ``x`` without this suite. Optional."""
+        """Return Python lines, imports included, that compute ``y`` from a NumPy array ``x`` without this suite."""
+
+    def reduced_precision(self, device: str, allowed: bool | None) -> Mapping[str, bool]:
+        """Allow or forbid TensorFloat-32 and whatever else makes float32 less than it is; None changes nothing.
+
+        Return every switch that there is for ``device`` as it *reads* afterwards: True where reduced precision is allowed.
+        """
+
+    def reduces_precision(self, device: str) -> str | None:
+        """Return None where ``device`` does compute float32 in less when it is allowed to, else the reason why it does not."""
 
     # --- class shift ---
     def phase_shift(self, x: Any, scale: Any, *, order: str, data_format: str) -> Any:
@@ -212,108 +217,10 @@ class LayerConfig:
     dtype: str = "float32"
 
 
-class _Functions:
-    """An adapter made of functions that take and return NumPy arrays, unless ``to_native`` and ``to_numpy`` say otherwise."""
-
-    def __init__(
-        self,
-        name: str,
-        operations: Mapping[str, Callable[..., Any]],
-        claims: Mapping[str, Any],
-        versions: Mapping[str, str],
-        to_native: Callable[[np.ndarray], Any] | None,
-        to_numpy: Callable[[Any], Any] | None,
-    ) -> None:
-        self.name = name
-        self.versions = dict(versions)
-        self.claims = {**claims, "operations": tuple(operations), "modes": ("eager",), "devices": ("cpu",)}
-        self._to_native = to_native
-        self._to_numpy = to_numpy
-        for operation, function in operations.items():
-            setattr(self, operation, _accepting(function))
-
-    def devices(self) -> dict[str, str | None]:
-        return {"cpu": None}
-
-    def modes(self, device: str) -> dict[str, str | None]:
-        return {"eager": None}
-
-    def to_native(self, array: np.ndarray, device: str) -> Any:
-        return array if self._to_native is None else self._to_native(array)
-
-    def to_numpy(self, value: Any) -> np.ndarray:
-        return np.asarray(value if self._to_numpy is None else self._to_numpy(value))
-
-    def device_of(self, value: Any) -> str:
-        return "cpu"
-
-    def compile(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
-        return function
-
-
-def _accepting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` called without the keywords ``order`` and ``data_format`` where it does not take them."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return function
-    dropped = {"order", "data_format"} - {parameter.name for parameter in parameters}
-
-    def call(*args: Any, **options: Any) -> Any:
-        return function(*args, **{name: value for name, value in options.items() if name not in dropped})
-
-    return call
-
-
-def from_callables(
-    *,
-    name: str,
-    to_native: Callable[[np.ndarray], Any] | None = None,
-    to_numpy: Callable[[Any], Any] | None = None,
-    versions: Mapping[str, str] | None = None,
-    orders: Sequence[str] = ORDERS,
-    data_formats: Sequence[str] = DATA_FORMATS,
-    ndims: Sequence[int] = (1, 2, 3),
-    batch_ndims: Sequence[int] = (0, 1, 2),
-    anisotropic: bool = True,
-    scale_one: bool = True,
-    empty: bool = True,
-    dtypes: Sequence[str] = ("float32",),
-    refusals: Sequence[str] = (),
-    **operations: Callable[..., Any],
-) -> Adapter:
-    """Make an adapter of functions: each keyword that names a method of `Adapter` is an operation, and so is claimed.
-
-    ``phase_shift(x, scale)`` and the like are called with a tuple of factors; ``order`` and ``data_format`` are passed to those that have
-    such parameters. ``to_native(array)`` and ``to_numpy(value)`` convert where the functions do not take NumPy arrays.
-
-    Raises
-    ------
-    ValueError
-        For a keyword that is no operation; for several orders or formats claimed of a function that is not told which; for no operation.
-    """
-    known = [operation for operation in Adapter.__dict__ if not operation.startswith("_") and operation not in _ALWAYS]
-    strange = sorted(set(operations) - set(known))
-    if strange or not operations:
-        raise ValueError(f"operations must be among {', '.join(known)}; got {', '.join(strange) or 'none'}")
-    for operation in sorted({"phase_shift", "inverse_phase_shift"} & set(operations)):
-        parameters = inspect.signature(operations[operation]).parameters
-        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-        for option, claimed in [("order", orders), ("data_format", data_formats)]:
-            if len(claimed) > 1 and option not in parameters and not open_ended:
-                raise ValueError(f"{operation} must take {option} to be claimed for more than one; got {', '.join(claimed)}")
-    claims = {
-        "orders": tuple(orders),
-        "data_formats": tuple(data_formats),
-        "ndims": tuple(ndims),
-        "batch_ndims": tuple(batch_ndims),
-        "anisotropic": anisotropic,
-        "scale_one": scale_one,
-        "empty": empty,
-        "dtypes": tuple(dtypes),
-        "refusals": tuple(refusals),
-    }
-    adapter: Any = _Functions(name, operations, claims, versions or {}, to_native, to_numpy)
-    return cast(Adapter, adapter)
-
-
-_ALWAYS = ("claims", "compile", "device_of", "devices", "modes", "name", "snippet", "to_native", "to_numpy", "versions")
+_ALWAYS = (
+    *("claims", "compile", "device_of", "devices", "modes", "name", "to_native", "to_numpy", "versions"),
+    *("snippet", "reduced_precision", "reduces_precision"),
+)
+OPERATIONS = tuple(name for name in AdapterProtocol.__dict__ if not name.startswith("_") and name not in _ALWAYS)
+CLAIMABLE = (*OPERATIONS, "unet_mixed", "unet_gradients", "unet_steps")
+"""What ``claims["operations"]`` may name."""

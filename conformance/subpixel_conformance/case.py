@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapter import DATA_FORMATS, ORDERS, REFUSALS, Adapter, Claims
+from .adapter import CLAIMABLE, DATA_FORMATS, ORDERS, REFUSALS, AdapterProtocol, Claims, LayerConfig
 
 MODES = (
     "eager",
@@ -34,15 +34,23 @@ DTYPES = (
 class Mismatch(Exception):  # noqa: N818 - a verdict, not an error of the suite
     """The implementation is wrong: what was asked, where it differs, and how to see it.
 
-    ``order_found`` is the order that the output matches, ``ratio`` the error over its bound, ``reproduction`` Python to paste.
+    ``order_found`` is the order that the output matches, ``ratio`` the error over its bound, ``reproduction`` Python to paste, ``clause``
+    the clause that is broken where it is none of the case's own.
     """
 
-    def __init__(self, message: str, order_found: str | None = None, ratio: float | None = None, reproduction: str = "") -> None:
+    def __init__(
+        self, message: str, order_found: str | None = None, ratio: float | None = None, reproduction: str = "", clause: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.order_found = order_found
         self.ratio = ratio
         self.reproduction = reproduction
+        self.clause = clause
+
+
+class Unavailable(Exception):  # noqa: N818 - a verdict, not an error of the suite
+    """The case cannot be run on this machine, for the reason in the text."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +82,11 @@ class Needs:
     anisotropic: bool = False
     scale_one: bool = False
     empty: bool = False
+    bit_patterns: bool = False
     dtype: str | None = None
     mode: str = "eager"
     refusal: str | None = None
+    layer: LayerConfig | None = None
 
     def missing(self, claims: Claims) -> str | None:
         """Return why ``claims`` do not cover this, or None when they do."""
@@ -99,10 +109,15 @@ class Needs:
             ("unequal factors", self.anisotropic, claims.anisotropic),
             ("a factor of 1", self.scale_one, claims.scale_one),
             ("empty extents", self.empty, claims.empty),
+            ("NaN payloads and the like", self.bit_patterns, claims.bit_patterns),
         ]
         for what, wanted, promised in flags:
             if wanted and not promised:
                 return f"{what}: not claimed"
+        if self.layer is not None and claims.layers is not None:
+            fields = vars(self.layer)
+            if not any(all(fields[name] == value for name, value in layer.items()) for layer in claims.layers):
+                return "this layer is not claimed"
         return None
 
 
@@ -117,22 +132,32 @@ class Case:
     clauses: tuple[str, ...]
     conformance_class: str
     needs: Needs
-    check: Callable[[Adapter, str], Evidence | None]
+    check: Callable[[AdapterProtocol, str], Evidence | None]
 
 
-def claims_of(adapter: Adapter) -> Claims:
+def claims_of(adapter: AdapterProtocol) -> Claims:
     """Return the claims of an adapter, the defaults filled in.
 
     Raises
     ------
     ValueError
-        For a claim that no case could judge: an order, data format, mode, dtype, refusal or number of axes that the suite does not know.
+        For a claim that no case could judge: an operation, order, data format, mode, dtype, refusal or number of axes that the suite does
+        not know.
+    TypeError
+        For a claim that is not what `Claims` says: a sequence, or True or False.
     """
-    unknown = sorted(set(adapter.claims) - set(Claims.__dataclass_fields__))
+    unknown = sorted(str(name) for name in set(adapter.claims) - set(Claims.__dataclass_fields__))
     if unknown:
         raise ValueError(f"claims must have the fields {', '.join(Claims.__dataclass_fields__)}; got {', '.join(unknown)}")
     claims = Claims(**adapter.claims)
+    for name in Claims.__dataclass_fields__:
+        claimed, flag = getattr(claims, name), isinstance(getattr(Claims, name), bool)
+        if flag and not isinstance(claimed, bool):
+            raise TypeError(f"{name} must be True or False; got {claimed!r}")
+        if not flag and claimed is not getattr(Claims, name) and not isinstance(claimed, (tuple, list, set, frozenset)):
+            raise TypeError(f"{name} must be a sequence; got {claimed!r}")
     allowed: list[tuple[str, Sequence[Any], Sequence[Any]]] = [
+        ("operations", claims.operations, CLAIMABLE),
         ("orders", claims.orders, ORDERS),
         ("data_formats", claims.data_formats, DATA_FORMATS),
         ("modes", claims.modes, MODES),
@@ -142,9 +167,12 @@ def claims_of(adapter: Adapter) -> Claims:
         ("refusals", claims.refusals, REFUSALS),
     ]
     for name, claimed, known in allowed:
-        strange = [value for value in claimed if value not in known]
+        strange = [value for value in claimed if isinstance(value, bool) or value not in known]
         if strange:
-            raise ValueError(f"{name} must be among {', '.join(known)}; got {', '.join(map(str, strange))}")
+            raise ValueError(f"{name} must be among {', '.join(map(str, known))}; got {', '.join(map(str, strange))}")
+    strange = sorted({field for layer in claims.layers or () for field in layer} - set(LayerConfig.__dataclass_fields__))
+    if strange:
+        raise ValueError(f"layers must have fields of LayerConfig; got {', '.join(strange)}")
     return claims
 
 

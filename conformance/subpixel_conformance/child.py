@@ -5,8 +5,12 @@
 What it finds it appends to the file ``records`` of the job, one JSON object per line, each flushed at once: a header, then for every case a
 ``start`` and a ``result``, the exhibits, and a footer. So nothing that an adapter prints can spoil a record, and when this process dies
 the parent knows in which case. Where the footer is missing, the run is not finished.
+
+Several such processes may share the cases of one adapter: each takes the next case that none of them has taken, which is a file that it is
+the first to create in the folder ``claims`` of the job.
 """
 
+import contextlib
 import faulthandler
 import json
 import math
@@ -31,34 +35,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (path,) = sys.argv[1:] if arguments is None else arguments
     job = json.loads(Path(path).read_text(encoding="utf-8"))
     actions = {"judge": judge_adapter, "identify": identify_function}
+    process = os.getpid()
     with open(job["records"], "a", encoding="utf-8") as stream:
 
         def record(kind: str, **fields: Any) -> None:
+            if os.getpid() != process:  # an adapter has forked, and its copy goes on as if it were the judge
+                os._exit(1)
             stream.write(json.dumps(plain({"type": kind, **fields})) + "\n")
             stream.flush()
 
         try:
             actions[job["action"]](job, record)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             record("error", message=one_line(error))
             return 3
     return 0
 
 
 def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
-    """Judge the adapter ``target`` on ``device`` by every case of ``profile`` that is not in ``skip``; then the exhibits.
+    """Judge the adapter ``target`` on ``device`` by the cases of ``profile`` that no other process has taken; then the exhibits.
 
     Without a ``device``, the first one present of those ``wanted`` (without those: of those claimed) is taken.
     """
     adapter = registry.load(job["target"])
+    from subpixel_conformance.case import claims_of
     from subpixel_conformance.cases import all_cases
-    from subpixel_conformance.judge import judge
+    from subpixel_conformance.judge import Watched, judge
 
+    claims_of(adapter)
     devices = dict(adapter.devices())
     device = job["device"]
     if device is None:
         device = next((name for name in job["wanted"] or devices if name in devices and devices[name] is None), None)
-    cases = all_cases(job["profile"])
+    cases = all_cases(job["profile"], job["seed"])
     record(
         "header",
         name=str(getattr(adapter, "name", job["target"])),
@@ -67,17 +76,45 @@ def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
         devices=devices,
         device=device,
         modes=dict(adapter.modes(device)) if device is not None else {},
+        precision=_precision(adapter, device, job["precision"]) if device is not None else {},
         planned=[(case.id, case.clauses, case.conformance_class) for case in cases],
     )
     if device is not None:
-        skip = set(job["skip"])
-        for case in cases:
-            if case.id not in skip:
+        taken, watched = Path(job["claims"]), Watched(adapter, device)
+        for number, case in enumerate(cases):
+            if _take(taken / str(number)):
                 record("start", case=case.id)
-                record("result", **_judged(judge, case, adapter, device))
-        if job["exhibit"] is not None:
+                record("result", **_judged(judge, case, watched, device))
+        if job["exhibit"] is not None and _take(taken / "exhibits"):
             _exhibits(adapter, device, job["exhibit"], job["pictures"], record)
     record("footer")
+
+
+def _precision(adapter: Any, device: str, wanted: str) -> dict[str, bool]:
+    """Forbid reduced precision where it ``wanted`` is "strict", and return the switches as they read then.
+
+    Raises
+    ------
+    RuntimeError
+        Where a switch reads otherwise.
+    """
+    switch = getattr(adapter, "reduced_precision", None)
+    if switch is None:
+        return {}
+    found = dict(switch(device, False if wanted == "strict" else None))
+    if wanted == "strict" and any(value is not False for value in found.values()):
+        still = ", ".join(f"{name} reads {value!r}" for name, value in found.items() if value is not False)
+        raise RuntimeError(f"strict precision was asked for, and is not in force: {still}")
+    return found
+
+
+def _take(place: Path) -> bool:
+    """Return whether this process is the first to take what the file stands for."""
+    try:
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _judged(judge: Callable[..., Result], case: Any, adapter: Any, device: str) -> dict[str, Any]:
@@ -87,10 +124,11 @@ def _judged(judge: Callable[..., Result], case: Any, adapter: Any, device: str) 
         if result.status not in STATUSES:
             raise ValueError(f"status must be one of {STATUSES}; got {result.status!r}")
         return result.as_dict() | {"harness_error": False}
-    except (Exception, SystemExit) as error:
-        message = f"the judgement itself raised {one_line(error)}"
+    except BaseException as error:
+        own = isinstance(error, KeyboardInterrupt)  # no terminal reaches this process: the implementation has raised it
+        message = f"{case.clauses[0]} ({case.id}): {'' if own else 'the judgement itself raised '}{one_line(error)}"
         failed = Result(case.id, tuple(case.clauses), case.conformance_class, "error", device, message=message)
-        return failed.as_dict() | {"seconds": time.perf_counter() - began, "harness_error": True}
+        return failed.as_dict() | {"seconds": time.perf_counter() - began, "harness_error": not own}
 
 
 def _exhibits(adapter: Any, device: str, exhibit: str, pictures: str | None, record: Record) -> None:
@@ -100,60 +138,29 @@ def _exhibits(adapter: Any, device: str, exhibit: str, pictures: str | None, rec
         record("start", exhibit=name)
         try:
             shown = show(adapter, device, Path(exhibit), Path(pictures) if pictures else None)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             shown = {"error": one_line(error)}
         record("exhibit", exhibit=name, shown=shown)
 
 
 def identify_function(job: Mapping[str, Any], record: Record) -> None:
     """Say which order the function ``target``, called with (x, scale), follows in each data format."""
-    from subpixel_conformance.identify import identify_order
+    from subpixel_conformance.adapters import tensors
+    from subpixel_conformance.identify import identify
 
     function = registry.resolve_attribute(job["target"])
     if not callable(function):
         raise TypeError(f"{job['target']} must be a function of (x, scale); it is a {type(function).__name__}")
-    to_native, to_numpy = _framework_of(job["target"])
     for data_format in job["data_formats"]:
-        reason = ""
-
-        def call(x: Any, scale: Any) -> Any:
-            nonlocal reason
-            try:
-                return to_numpy(function(to_native(x), scale))
-            except Exception as error:
-                reason = one_line(error)
-                raise
-
-        try:
-            order = identify_order(call, ndim=job["ndim"], data_format=data_format)
-        except Exception as error:
-            order, reason = None, reason or one_line(error)
-        record("identified", data_format=data_format, order=order, reason=reason)
+        tried = []
+        for to_native in tensors.conversions(job["target"].partition(":")[0]):
+            tried.append(identify(function, ndim=job["ndim"], data_format=data_format, to_native=to_native, to_numpy=tensors.to_numpy))
+            if tried[-1].refusal is None:
+                break
+        found = tried[-1] if tried[-1].refusal is None else tried[0]
+        reason = "" if found.refusal is None else one_line(found.refusal)
+        record("identified", data_format=data_format, order=found.order, answer=found.answer, reason=reason)
     record("footer")
-
-
-def _framework_of(target: str) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Return the conversions from NumPy and back for the framework that the target's module belongs to, NumPy itself by default."""
-    import numpy as np
-
-    package = target.partition(".")[0].partition(":")[0]
-    if package in ("torch", "subpixel_torch", "torchvision"):
-        import torch
-
-        return torch.from_numpy, lambda value: value.numpy()
-    if package in ("tensorflow", "subpixel_tensorflow"):
-        import tensorflow as tf
-
-        return tf.constant, lambda value: value.numpy()
-    if package == "keras":
-        import keras
-
-        return keras.ops.convert_to_tensor, keras.ops.convert_to_numpy
-    if package in ("jax", "subpixel_jax", "dm_pix"):
-        import jax.numpy as jnp
-
-        return jnp.asarray, np.asarray
-    return lambda value: value, np.asarray
 
 
 def plain(value: Any) -> Any:
@@ -191,5 +198,13 @@ def _end_with_the_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _end(status: int) -> None:
+    """End at once, whatever threads an adapter has left behind and whatever it has asked to be done at the end."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    _end(main())

@@ -1,6 +1,7 @@
-"""The command ``subpixel``: judge implementations, read the specification, identify an order, plan stages.
+"""The command ``subpixel``: judge implementations, check and compare reports, read and cite the specification, identify an order, plan stages.
 
-Exit status: 0 conforming, 1 not conforming, 2 usage, 3 the adapter or the suite itself broke, 4 incomplete.
+Exit status: 0 conforming, or nothing wrong but known failures; 1 not conforming, or a list of known failures that is out of date; 2 usage;
+3 an adapter or the suite itself broke; 4 incomplete.
 """
 
 import argparse
@@ -10,16 +11,21 @@ import sys
 import tempfile
 import textwrap
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 
-from subpixel_conformance import clauses, registry, report, runner
+from subpixel_conformance import badge, clauses, difference, json_lines, junit, known, memory, page, registry, report, runner
+from subpixel_conformance import cite as citation
+from subpixel_conformance import verify as verification
 from subpixel_conformance.terminal import Cell, Screen, counting_display, progress_display
 
 STYLES = {"conforming": "green", "non-conforming": "red", "incomplete": "yellow"}
 PLANS_SHOWN = 24
+CASES_SHOWN = 24
+CHANGES_SHOWN = 40
 
 
 class UsageError(Exception):
@@ -40,16 +46,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "conform": conform,
         "selftest": selftest,
         "explain": explain,
+        "verify": verify,
+        "diff": diff,
+        "cite": cite,
         "identify": identify,
         "plan": plan,
     }
     try:
         return commands[options.command](options, Screen())
+    except KeyboardInterrupt:
+        sys.stderr.write(f"subpixel {options.command}: interrupted\n")
+        return 3
     except UsageError as error:
         sys.stderr.write(f"subpixel {options.command}: {' '.join(str(error).split())}\n")
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3
+    except Exception as error:  # 1 would say that an implementation does not conform
+        traceback.print_exc()
+        sys.stderr.write(f"subpixel {options.command}: the suite itself broke: {' '.join(str(error).split()) or type(error).__name__}\n")
         return 3
 
 
@@ -57,7 +73,13 @@ def _arguments() -> argparse.ArgumentParser:
     parser = _Parser(prog="subpixel", description="The conformance suite of the sub-pixel convolution specification.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("conform", help="judge implementations against the specification")
+    command = commands.add_parser(
+        "conform",
+        help="judge implementations against the specification",
+        description="Judge implementations. With none named, those of this distribution count, and all others are shown beside them.",
+        epilog="Exit status: 0 conforming, or nothing wrong but the known failures; 1 not conforming, or known failures that are stale or "
+        "pass; 2 usage; 3 an adapter or the suite broke; 4 incomplete: nothing, or not everything that was asked for, was judged.",
+    )
     names = ", ".join(registry.registry())
     command.add_argument("--backend", action="append", default=[], metavar="NAME", help=f"by name: {names}")
     command.add_argument("--adapter", action="append", default=[], metavar="SPEC", help="your own: pkg.mod:attr or file.py:attr")
@@ -65,18 +87,68 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument(
         "--device", action="append", default=[], metavar="D", help="cpu, cuda, …: required; every device present by default"
     )
-    command.add_argument("--profile", choices=("quick", "full"), default="quick")
-    command.add_argument("--jobs", type=_positive(int), default=min(2, os.cpu_count() or 1), metavar="N", help="processes at a time")
-    command.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="seconds that a case may take")
-    command.add_argument("--json", type=Path, metavar="FILE")
-    command.add_argument("--junit", type=Path, metavar="FILE")
-    command.add_argument("--html", type=Path, metavar="FILE")
+    command.add_argument("--profile", choices=("quick", "full"), default="quick", help="quick is the default; full holds all of it")
+    command.add_argument(
+        "--jobs",
+        type=_positive(int),
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="processes at a time; where there are fewer adapters and devices, several share the cases of one (%(default)s)",
+    )
+    command.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="seconds that a case may take (%(default)g)")
+    command.add_argument(
+        "--memory",
+        type=_positive(float),
+        metavar="GIB",
+        help="memory that a process may take with all that it starts, else its case is a crash; by default "
+        f"{memory.SHARE:.0%} of the machine's".replace("%", "%%"),
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="what the sampled cases draw (%(default)s)")
+    command.add_argument(
+        "--precision",
+        choices=runner.PRECISIONS,
+        default="strict",
+        help="strict, the default: TensorFloat-32 and the like are switched off, and a switch that reads otherwise is an error; "
+        "as-is: the switches stay as they come, and are shown",
+    )
+    command.add_argument(
+        "--known-failures",
+        type=Path,
+        metavar="FILE",
+        help="TOML with [[known]] entries: case or clause; adapter, device, mode, dtype where wanted; reason; link. Stale ones fail",
+    )
+    command.add_argument("--json", type=Path, metavar="FILE", help="the report as one document")
+    command.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines: header, one line per result, footer")
+    command.add_argument("--junit", type=Path, metavar="FILE", help="for tools that show test results")
+    command.add_argument("--badge", type=Path, metavar="FILE", help="what shields.io's endpoint badge reads")
+    command.add_argument("--html", type=Path, metavar="FILE", help="a page for readers, in one file")
     command.add_argument("--no-photograph", action="store_true", help="leave the exhibits out")
 
-    commands.add_parser("selftest", help="the suite against mutants that it must reject")
+    command = commands.add_parser("selftest", help="the suite against mutants that it must reject")
+    command.add_argument("--jobs", type=_positive(int), default=min(2, os.cpu_count() or 1), metavar="N", help="processes (%(default)s)")
 
     command = commands.add_parser("explain", help="show a clause of the specification")
     command.add_argument("clause", metavar="CLAUSE")
+
+    command = commands.add_parser(
+        "verify",
+        help="is a report whole, and does its verdict follow from its results?",
+        description="Check a JSON or JSON Lines report. This finds damage, not forgery.",
+        epilog="Exit status: 0 whole; 1 refused; 2 usage, or a file that cannot be read.",
+    )
+    command.add_argument("report", type=Path, metavar="REPORT")
+
+    command = commands.add_parser(
+        "diff",
+        help="what changed between two reports, and did anything get worse?",
+        description="Compare two JSON or JSON Lines reports by adapter, device and case.",
+        epilog="Exit status: 0 nothing got worse; 1 something did; 2 usage, or a report that cannot be read or is refused.",
+    )
+    command.add_argument("old", type=Path, metavar="OLD")
+    command.add_argument("new", type=Path, metavar="NEW")
+
+    command = commands.add_parser("cite", help="how to cite the specification and the suite")
+    command.add_argument("--format", choices=("both", "bibtex", "text"), default="both", help="%(default)s by default")
 
     command = commands.add_parser("identify", help="which order does a function follow?")
     command.add_argument("function", metavar="pkg.mod:callable", help="called with (x, scale); file.py:callable works too")
@@ -114,6 +186,11 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
     """Judge, show the scoreboard, and write the reports."""
     specs = chosen(options.backend, options.adapter, options.peer)
     _writable(options)
+    try:
+        listed = known.read(options.known_failures) if options.known_failures is not None else ()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    screen.line(f"profile {options.profile}, seed {options.seed}, precision {options.precision}")
     display, shown = progress_display(screen)
     with shown:
         outcome = runner.conform(
@@ -123,18 +200,42 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
             profile=options.profile,
             jobs=options.jobs,
             timeout=options.timeout,
+            memory=options.memory,
+            seed=options.seed,
+            precision=options.precision,
+            known=listed,
             photograph=not options.no_photograph,
             progress=display,
         )
     scoreboard(outcome, screen)
-    for path, write in ((options.json, report.write_json), (options.junit, report.write_junit), (options.html, report.write_html)):
+    _write_reports(options, outcome, screen)
+    return outcome.exit_code
+
+
+REPORTS: dict[str, Callable[[Path, runner.Outcome], None]] = {
+    "json": report.write_json,
+    "jsonl": json_lines.write_json_lines,
+    "junit": junit.write_junit,
+    "badge": badge.write_badge,
+    "html": page.write_html,
+}
+"""What `conform` can write, by the option that asks for it."""
+
+
+def _write_reports(options: argparse.Namespace, outcome: runner.Outcome, screen: Screen) -> None:
+    """Write every report that was asked for. One that cannot be written does not keep the others from it."""
+    failed: list[str] = []
+    for name, write in REPORTS.items():
+        path = getattr(options, name)
         if path is not None:
             try:
                 write(path, outcome)
             except OSError as error:
-                raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-            screen.line(f"wrote {path}")
-    return outcome.exit_code
+                failed.append(f"{path} cannot be written: {error.strerror}")
+            else:
+                screen.line(f"wrote {path}")
+    if failed:
+        raise UsageError("; ".join(failed))
 
 
 def chosen(backends: Sequence[str], adapters: Sequence[str], peers: Sequence[str]) -> list[tuple[registry.Spec, bool]]:
@@ -158,9 +259,11 @@ def chosen(backends: Sequence[str], adapters: Sequence[str], peers: Sequence[str
 
 def _writable(options: argparse.Namespace) -> None:
     """Refuse now what could not be written after minutes of work."""
-    for path in (options.json, options.junit, options.html):
-        if path is None:
-            continue
+    paths = [path for path in (getattr(options, name) for name in REPORTS) if path is not None]
+    twice = [path for path in paths if [other.absolute() for other in paths].count(path.absolute()) > 1]
+    if twice:
+        raise UsageError(f"each report must have a file of its own; got {twice[0]} more than once")
+    for path in paths:
         if path.is_dir():
             raise UsageError(f"{path} is a folder, not a file")
         existing = next(parent for parent in path.absolute().parents if parent.exists())
@@ -182,12 +285,24 @@ def scoreboard(outcome: runner.Outcome, screen: Screen) -> None:
             screen.table(title, ["adapter", "device", *classes, "verdict"], rows)
     _clauses_not_met(outcome, screen)
     _failures(outcome, screen)
+    _known(outcome, screen)
+    _precision(outcome, screen)
     _exhibits(outcome, screen)
     _deviations(outcome, screen)
     _not_judged(outcome, screen)
     names = ", ".join(dict.fromkeys(run.adapter for run in outcome.runs if run.counted)) or "nothing"
-    against = f"specification {clauses.specification_version()}, profile {outcome.profile}"
-    screen.line(f"{outcome.verdict}: {names}; {against}", STYLES[outcome.verdict])
+    against = f"specification {clauses.specification_version()}, profile {outcome.profile}, seed {outcome.seed}"
+    for line in outcome.amiss:
+        screen.line(line, "red")
+    screen.line(f"{outcome.verdict}: {names}; {against}{_of_known(outcome)}", STYLES[outcome.verdict])
+
+
+def _of_known(outcome: runner.Outcome) -> str:
+    """Return what the verdict owes to the list of known failures."""
+    said = ""
+    if outcome.known:
+        said = f"; {outcome.known} known {'failure' if outcome.known == 1 else 'failures'}{' and no other' if outcome.only_known else ''}"
+    return f"{said}; the list of known failures is out of date" if outcome.amiss else said
 
 
 def _score(run: runner.Run, classes: Sequence[str]) -> list[Cell]:
@@ -234,6 +349,26 @@ def _not_judged(outcome: runner.Outcome, screen: Screen) -> None:
         rows.append([run.adapter, run.device or "–", (f"{count} cases", "yellow"), reason])
     if rows:
         screen.table("Not judged here", ["adapter", "device", "what", "reason"], rows)
+
+
+def _precision(outcome: runner.Outcome, screen: Screen) -> None:
+    """Show the switches of reduced precision as they were read."""
+    for run in outcome.runs:
+        if run.precision:
+            read = ", ".join(f"{name} {'allowed' if value else 'forbidden'}" for name, value in run.precision.items())
+            screen.line(f"{run.adapter} on {run.device}, reduced precision as read back: {read}", "dim")
+
+
+def _known(outcome: runner.Outcome, screen: Screen) -> None:
+    """Show what is wrong and known to be."""
+    rows: list[list[Cell]] = [
+        [run.adapter, run.device or "–", result.case, result.known]
+        for run in outcome.runs
+        for result in run.results
+        if result.status == "known_failure"
+    ]
+    if rows:
+        screen.table("Known failures", ["adapter", "device", "case", "reason"], rows)
 
 
 def _failures(outcome: runner.Outcome, screen: Screen) -> None:
@@ -300,7 +435,7 @@ def selftest(options: argparse.Namespace, screen: Screen) -> int:
 
     display, tell = counting_display(screen)
     with display:
-        found = suite.selftest(tell)
+        found = suite.selftest(tell, options.jobs)
     for title, findings in (("Wrong on purpose, to be rejected", found.mutants), ("Right in another way, to be passed", found.nulls)):
         screen.table(
             title,
@@ -335,6 +470,84 @@ def explain(options: argparse.Namespace, screen: Screen) -> int:
     clause = texts[wanted]
     screen.line(f"{clause.id}  {clause.level}  ({clause.file}, specification {clauses.specification_version()})", "bold")
     screen.line(clause.text)
+    _judged_by(wanted, screen)
+    return 0
+
+
+def _judged_by(clause: str, screen: Screen) -> None:
+    """Show the cases that judge a clause, those that judge it first before those that only touch it, and the mutants that break it."""
+    from subpixel_conformance.cases import all_cases
+    from subpixel_conformance.mutants import all_mutants
+
+    quick = {case.id for case in all_cases("quick")}
+    judging = sorted((case for case in all_cases("full") if clause in case.clauses), key=lambda case: case.clauses[0] != clause)
+    rows: list[list[Cell]] = [
+        [case.id, case.conformance_class, "first" if case.clauses[0] == clause else "too", "quick" if case.id in quick else "full"]
+        for case in judging
+    ]
+    if rows:
+        counted = f"{len(rows)} cases judge it" + (f", {CASES_SHOWN} of them:" if len(rows) > CASES_SHOWN else ":")
+        screen.table(counted, ["case", "class", "judged", "profile"], rows[:CASES_SHOWN])
+    else:
+        screen.line("No case judges it.")
+    broken: list[list[Cell]] = [[mutant.name, mutant.history or "–"] for mutant in all_mutants() if clause in mutant.violates]
+    if broken:
+        screen.table(f"{len(broken)} mutants break it, and have to be caught", ["mutant", "seen in the wild"], broken)
+    else:
+        screen.line("No mutant breaks it.")
+
+
+def verify(options: argparse.Namespace, screen: Screen) -> int:
+    """Say whether a report is whole."""
+    try:
+        document = verification.verified(options.report)
+    except OSError as error:
+        raise UsageError(f"{options.report} cannot be read: {error.strerror}") from error
+    except verification.ReportError as error:
+        sys.stderr.write(f"subpixel verify: {options.report} is refused: {' '.join(str(error).split())}\n")
+        return 1
+    counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in document["counts"].items()) or "nothing was judged"
+    names = ", ".join(dict.fromkeys(run["adapter"] for run in document["runs"] if run["counted"])) or "nothing"
+    screen.line(f"{options.report} is whole: {document['ran']} results of {len(document['runs'])} runs: {counts}")
+    said = f"{document['verdict']}: {names}; specification {document['spec']}, suite {document['suite']}, profile {document['profile']}"
+    screen.line(f"it says {said}, {document['created']}", STYLES[document["verdict"]])
+    return 0
+
+
+def diff(options: argparse.Namespace, screen: Screen) -> int:
+    """Show what changed between two reports."""
+    documents = []
+    for path in (options.old, options.new):
+        try:
+            documents.append(verification.read(path))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        except verification.ReportError as error:
+            raise UsageError(f"{path} is refused: {error}") from error
+    found = difference.changes(*documents)
+    for kind in difference.KINDS:
+        here = sorted((change for change in found if change.kind == kind), key=lambda change: not change.worse)
+        rows: list[list[Cell]] = [
+            [change.run or "–", change.subject, change.old, (change.new, "red" if change.worse else ""), change.message] for change in here
+        ]
+        if rows:
+            screen.table(f"{kind}: {len(rows)}", ["run", "what", "old", "new", "why"], rows[:CHANGES_SHOWN])
+            if len(rows) > CHANGES_SHOWN:
+                screen.line(f"and {len(rows) - CHANGES_SHOWN} more")
+    worse = sum(change.worse for change in found)
+    summary = ", ".join(f"{number} {kind}" for kind in difference.KINDS if (number := sum(change.kind == kind for change in found)))
+    screen.line(f"{f'{worse} got worse' if worse else 'nothing got worse'}{f': {summary}' if summary else ''}", "red" if worse else "green")
+    return 1 if worse else 0
+
+
+def cite(options: argparse.Namespace, screen: Screen) -> int:
+    """Show how to cite the specification and the suite."""
+    try:
+        texts = {"text": citation.sentence(), "bibtex": citation.bibtex()}
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    wanted = texts if options.format == "both" else (options.format,)
+    sys.stdout.write("\n\n".join(texts[name] for name in wanted) + "\n")
     return 0
 
 
@@ -358,15 +571,14 @@ def identify(options: argparse.Namespace, screen: Screen) -> int:
             elif record["type"] == "error":
                 broken.append(record["message"])
 
-        code = runner.follow(job, records, log, {}, take, 300, threading.Event())
+        ending = runner.follow(job, records, log, {}, take, 300, threading.Event(), memory.default_limit())
         if len(found) < len(formats) and not broken:
-            broken.append(f"the process {runner.describe_exit(code) if code is not None else 'hung'}{runner.last_words(log)}")
+            broken.append(f"the process {ending}{runner.last_words(log)}")
     if broken:
         sys.stderr.write(f"subpixel identify: {broken[0]}\n")
         return 3
     for record in found:
-        answer = record["order"] or (f"refused ({record['reason']})" if record["reason"] else "none of the four orders")
-        screen.line(f"{record['data_format']}: {answer}")
+        screen.line(f"{record['data_format']}: {record['answer']}")
     return 0 if any(record["order"] for record in found) else 1
 
 

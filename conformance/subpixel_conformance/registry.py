@@ -20,7 +20,8 @@ class Spec:
     """Where an adapter is, and what it needs.
 
     ``target`` is ``pkg.mod:attr`` or ``file.py:attr``; ``requires`` are (import name, how to install it) pairs; ``environment`` is set in
-    the process that judges it; ``ours`` marks the implementations of this distribution.
+    the process that judges it; ``ours`` marks the implementations of this distribution; ``unavailable`` is why it cannot be judged at
+    all; ``project`` is the project that publishes it.
     """
 
     name: str
@@ -28,16 +29,18 @@ class Spec:
     requires: tuple[tuple[str, str], ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     ours: bool = False
+    unavailable: str = ""
+    project: str = ""
 
 
 def _needs(*frameworks: str) -> tuple[tuple[str, str], ...]:
-    installs = {"keras": "pip install keras"}
-    return tuple((name, installs.get(name, f"pip install 'subpixel-spec[{name}]'")) for name in frameworks)
+    extras = ("torch", "tensorflow", "jax")
+    return tuple((name, f"pip install 'subpixel-spec[{name}]'" if name in extras else f"pip install {name}") for name in frameworks)
 
 
 def _keras(backend: str) -> Spec:
     target = "subpixel_conformance.adapters.keras_ops:adapter"
-    return Spec(f"keras-{backend}", target, _needs(backend, "keras"), {"KERAS_BACKEND": backend})
+    return Spec(f"keras-{backend}", target, _needs(backend, "keras"), {"KERAS_BACKEND": backend}, project="Keras")
 
 
 BUILT_IN = (
@@ -45,12 +48,47 @@ BUILT_IN = (
     Spec("torch", "subpixel_torch.adapter:adapter", _needs("torch"), ours=True),
     Spec("tensorflow", "subpixel_tensorflow.adapter:adapter", _needs("tensorflow"), ours=True),
     Spec("jax", "subpixel_jax.adapter:adapter", _needs("jax"), ours=True),
-    Spec("torch-native", "subpixel_conformance.adapters.torch_native:adapter", _needs("torch")),
-    Spec("tensorflow-native", "subpixel_conformance.adapters.tensorflow_native:adapter", _needs("tensorflow")),
+    Spec("torch-native", "subpixel_conformance.adapters.torch_native:adapter", _needs("torch"), project="PyTorch"),
+    Spec("tensorflow-native", "subpixel_conformance.adapters.tensorflow_native:adapter", _needs("tensorflow"), project="TensorFlow"),
     _keras("tensorflow"),
     _keras("jax"),
     _keras("torch"),
 )
+
+
+def _peer(project: str, place: str, *modules: str, name: str = "", environment: Mapping[str, str] | None = None) -> Spec:
+    requires = tuple((module, "make peers") for module in modules)
+    known_as = name or place.partition(":")[0]
+    return Spec(known_as, f"subpixel_conformance.adapters.{place}", requires, environment or {}, project=project)
+
+
+def _without_torchvision(*names: str) -> tuple[Spec, ...]:
+    reason = "it needs torchvision, whose wheels do not load beside the CPU build of torch (operator torchvision::nms does not exist)"
+    return tuple(Spec(name, "", unavailable=reason, project=name) for name in names)
+
+
+_PYTHON_DEVICE = {"DEV": "PYTHON"}
+
+PEERS = (
+    *(spec for spec in BUILT_IN if not spec.ours),
+    _peer("MONAI", "monai:adapter", "monai"),
+    _peer("MONAI", "monai:upsample_adapter", "monai", name="monai-upsample"),
+    _peer("fastai", "fastai:adapter", "fastai"),
+    _peer("PIX", "dm_pix:adapter", "dm_pix", name="dm-pix"),
+    _peer("einops", "einops:adapter", "einops"),
+    _peer("ONNX", "onnx_reference:adapter", "onnx", name="onnx-reference"),
+    _peer("ONNX Runtime", "onnxruntime:adapter", "onnxruntime", "onnx"),
+    _peer("ONNX Runtime", "onnxruntime:crd_adapter", "onnxruntime", "onnx", name="onnxruntime-crd"),
+    _peer("LiteRT", "litert:adapter", "ai_edge_litert"),
+    _peer("OpenVINO", "openvino:adapter", "openvino"),
+    _peer("PaddlePaddle", "paddle:adapter", "paddle"),
+    _peer("tinygrad", "tinygrad:adapter", "tinygrad", environment=_PYTHON_DEVICE),
+    _peer("tinygrad", "tinygrad:crd_adapter", "tinygrad", name="tinygrad-crd", environment=_PYTHON_DEVICE),
+    _peer("diffusers", "diffusers:adapter", "diffusers", "torch"),
+    _peer("transformers", "transformers:adapter", "transformers", "torch"),
+    *_without_torchvision("timm", "super-image", "segmentation-models-pytorch", "basicsr"),
+)
+"""Implementations that others publish. They are judged when they are named, and by ``make scoreboard`` all together."""
 
 
 def registry() -> dict[str, Spec]:
@@ -62,8 +100,8 @@ def registry() -> dict[str, Spec]:
 
 
 def find(name: str) -> Spec:
-    """Return the adapter of that name. Raises ValueError for an unknown one."""
-    specs = registry()
+    """Return the adapter of that name, a peer's too. Raises ValueError for an unknown one."""
+    specs = {spec.name: spec for spec in PEERS} | registry()
     if name not in specs:
         raise ValueError(f"backend must be one of {', '.join(specs)}; got {name!r}")
     return specs[name]
@@ -86,6 +124,8 @@ def located(target: str) -> Spec:
 
 def absence(spec: Spec) -> str | None:
     """Return why the adapter's frameworks are not there, or None. Looks them up without importing them."""
+    if spec.unavailable:
+        return spec.unavailable
     for name, install in spec.requires:
         if name not in sys.modules and importlib.util.find_spec(name) is None:
             return f"{name} is not installed; {install}"
@@ -111,11 +151,15 @@ def resolve_attribute(target: str) -> Any:
 
 def load(target: str) -> Any:
     """Return the adapter at ``target``: an object with claims, or a class or function without arguments that makes one."""
-    found = resolve_attribute(target)
+    return instance(resolve_attribute(target), target)
+
+
+def instance(found: Any, what: str) -> Any:
+    """Return ``found`` itself if it has claims, else what it makes, a class or function without arguments; ``what`` names it."""
     if isinstance(found, type) or not hasattr(found, "claims"):
         if not callable(found):
-            raise TypeError(f"an adapter must have claims; {target} is a {type(found).__name__}")
+            raise TypeError(f"an adapter must have claims; {what} is a {type(found).__name__}")
         found = found()
     if not isinstance(getattr(found, "claims", None), Mapping):
-        raise TypeError(f"the claims of an adapter must be a mapping; {target} has {getattr(found, 'claims', None)!r}")
+        raise TypeError(f"the claims of an adapter must be a mapping; {what} has {getattr(found, 'claims', None)!r}")
     return found

@@ -3,15 +3,17 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-STATUSES = ("pass", "fail", "error", "crash", "not_claimed", "unavailable")
+STATUSES = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass", "not_claimed", "unavailable")
 
 
 @dataclass(frozen=True)
 class Result:
     """The verdict on one case for one adapter on one device.
 
-    ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died or
-    hung; *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for the reason in ``message``.
+    ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died,
+    hung or took too much memory; *known_failure*, one of the first three, and listed as known with the reason in ``known``;
+    *unexpected_pass*, listed, and right; *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for
+    the reason in ``message``.
     ``ratio`` is the largest error over its bound where a bound was used, ``order_found`` the order that a wrong output matches,
     ``deviation`` the largest error of a whole network over its largest output.
     """
@@ -24,6 +26,7 @@ class Result:
     mode: str = "eager"
     dtype: str = ""
     message: str = ""
+    known: str = ""
     order_found: str | None = None
     reproduction: str = ""
     ratio: float | None = None

@@ -1,7 +1,10 @@
 """Judge adapters, each (adapter, device) in its own process, and survive whatever such a process does.
 
-This process imports no framework. A child that dies or hangs costs the case that it was in, which is a *crash*; what was judged before is
-kept, and a new child goes on with the rest, at most `RESTARTS` times.
+This process imports no framework. A child that dies, hangs or takes too much memory costs the case that it was in, which is a *crash*;
+what was judged before is kept, and a new child goes on with the rest, at most `RESTARTS` times.
+
+Where there are more processes to be had than adapters and devices to judge, several judge the cases of one: each takes the next case that
+none has taken. The results are those of one process, in the same sequence.
 """
 
 import contextlib
@@ -15,20 +18,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from subpixel_conformance.known import KnownFailure, apply
+from subpixel_conformance.memory import GIB, default_limit, resident
 from subpixel_conformance.registry import Spec, absence
 from subpixel_conformance.result import Result
 
 RESTARTS = 3
 CLASSES = ("shift", "gradient", "init", "layer", "stages", "unet")
-JUDGED = ("pass", "fail", "error", "crash")
+JUDGED = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass")
 WRONG = ("fail", "error", "crash")
+PRECISIONS = ("strict", "as-is")
 _ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
 _POLL = 0.05
+_MEMORY_POLL = 0.2
+_LOG_LIMIT = 2**26
+_RECORDS = ("header", "start", "result", "exhibit", "error", "footer", "identified")
+_WORTH_HELP = 2.0
+"""How many times the seconds of its start a process must have left to do for another one to help it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class Run:
     claims: dict[str, Any] = field(default_factory=dict)
     devices: dict[str, str | None] = field(default_factory=dict)
     modes: dict[str, str | None] = field(default_factory=dict)
+    precision: dict[str, bool] = field(default_factory=dict)
     planned: list[Case] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     exhibits: dict[str, Any] = field(default_factory=dict)
@@ -65,6 +76,7 @@ class Run:
     note: str = ""
     pictures: str = ""
     seconds: float = 0.0
+    processes: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,12 +96,27 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """*non-conforming* where anything is wrong, *incomplete* where nothing or not everything ran, else *conforming*."""
-        if any(result.status in WRONG for result in self.results) or self.exhibit_wrong:
+        """*non-conforming* where anything is wrong, known or not; *incomplete* where nothing or not everything ran; else *conforming*.
+
+        Also *incomplete* where something is right that is listed as wrong.
+        """
+        if self.wrong or any(result.status == "known_failure" for result in self.results):
             return "non-conforming"
-        if self.error or self.judged == 0 or len(self.results) != len(self.planned):
+        unexpected = any(result.status == "unexpected_pass" for result in self.results)
+        if self.error or unexpected or self.judged == 0 or len(self.results) != len(self.planned):
             return "incomplete"
         return "conforming"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is wrong that is not known to be."""
+        return any(result.status in WRONG for result in self.results) or self.exhibit_wrong
+
+    @property
+    def only_known(self) -> bool:
+        """Whether everything was judged, and what is wrong is known to be."""
+        known = any(result.status == "known_failure" for result in self.results)
+        return known and not self.wrong and not self.error and len(self.results) == len(self.planned)
 
     def by_class(self) -> dict[str, dict[str, int]]:
         """Return the statuses and their counts for each conformance class."""
@@ -113,13 +140,19 @@ class Missing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that one call of `conform` found. ``pictures`` are the arrays of the exhibits, from the first adapter that gave them."""
+    """Everything that one call of `conform` found. ``pictures`` are the arrays of the exhibits, from the first adapter that gave them.
+
+    ``amiss`` says, one line each, which entries of the list of known failures are stale, or name what is right.
+    """
 
     profile: str
     runs: tuple[Run, ...]
     missing: tuple[Missing, ...]
     pictures: Mapping[str, Any] = field(default_factory=dict)
     exhibit_absent: str = ""
+    seed: int = 0
+    precision: str = "strict"
+    amiss: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -128,13 +161,32 @@ class Outcome:
         if "non-conforming" in verdicts:
             return "non-conforming"
         lacking = any(missing.required for missing in self.missing)
-        return "conforming" if verdicts == {"conforming"} and not lacking else "incomplete"
+        return "conforming" if verdicts == {"conforming"} and not lacking and not self.amiss else "incomplete"
+
+    @property
+    def known(self) -> int:
+        """How many counted results are wrong and known to be."""
+        return sum(result.status == "known_failure" for run in self.runs if run.counted for result in run.results)
+
+    @property
+    def only_known(self) -> bool:
+        """Whether the counted runs are complete, and what is wrong in them is known to be."""
+        counted = [run for run in self.runs if run.counted]
+        lacking = any(missing.required for missing in self.missing)
+        return self.known > 0 and not lacking and all(run.only_known or run.verdict == "conforming" for run in counted)
 
     @property
     def exit_code(self) -> int:
-        """0 conforming, 1 not conforming, 3 a counted adapter or the suite itself broke, 4 incomplete."""
+        """0 conforming, or nothing wrong that is not known; 1 not conforming; 3 a counted adapter or the suite broke; 4 incomplete.
+
+        An entry of the known failures that is stale, or names what is right, makes it 1.
+        """
         if any(run.error for run in self.runs if run.counted):
             return 3
+        if self.amiss:
+            return 1
+        if self.only_known:
+            return 0
         return {"conforming": 0, "non-conforming": 1, "incomplete": 4}[self.verdict]
 
 
@@ -159,8 +211,11 @@ class _Setting:
     """What all runs share."""
 
     profile: str
+    seed: int
+    precision: str
     wanted: tuple[str, ...]
     timeout: float
+    memory: float | None
     folder: Path
     exhibit: Path | None
     progress: Progress
@@ -175,13 +230,20 @@ def conform(
     profile: str = "quick",
     jobs: int = 1,
     timeout: float = 300.0,
+    memory: float | None = None,
+    seed: int = 0,
+    precision: str = "strict",
+    known: Sequence[KnownFailure] = (),
     photograph: bool = True,
     progress: Progress | None = None,
 ) -> Outcome:
     """Judge every adapter of ``specs``, pairs with whether it is counted, on ``devices`` or, without any, on every device present.
 
     The adapters named in ``required`` must be installed, and every one of ``devices`` that a counted adapter claims must be present.
-    ``timeout`` is how many seconds a child may go without progress. After KeyboardInterrupt what was judged so far is returned.
+    ``jobs`` processes work at a time; ``timeout`` is how many seconds one may go without progress, ``memory`` how many GiB it may take with
+    all that it starts (`subpixel_conformance.memory.default_limit` where None). ``seed`` chooses the sampled cases. Under ``precision``
+    "strict" adapters forbid reduced precision, and a switch that reads otherwise is an error. ``known`` are failures that are known. After
+    KeyboardInterrupt what was judged so far is returned.
     """
     progress = progress or Progress()
     missing: list[Missing] = []
@@ -195,13 +257,15 @@ def conform(
     with tempfile.TemporaryDirectory(prefix="subpixel-") as temporary:
         folder = Path(temporary)
         exhibit, exhibit_absent = _prepare_exhibit(folder, progress) if photograph else (None, "not asked for")
-        setting = _Setting(profile, tuple(devices), timeout, folder, exhibit, progress, threading.Event())
-        runs = _run_all(present, jobs, setting)
+        limit = default_limit() if memory is None else memory
+        setting = _Setting(profile, seed, precision, tuple(devices), timeout, limit, folder, exhibit, progress, threading.Event())
+        runs = _Schedule(present, setting).carried_out(jobs)
         missing += _devices_missing(runs, devices)
         order = [spec.name for spec, _ in specs]
         judged = [run for run in runs if run.device is not None or run.error]
         judged.sort(key=lambda run: (order.index(run.adapter), list(run.devices).index(run.device) if run.device in run.devices else 0))
-        return Outcome(profile, tuple(judged), tuple(missing), _pictures(judged, folder), exhibit_absent)
+        amiss = apply(known, judged)
+        return Outcome(profile, tuple(judged), tuple(missing), _pictures(judged, folder), exhibit_absent, seed, precision, amiss)
 
 
 def _prepare_exhibit(folder: Path, progress: Progress) -> tuple[Path | None, str]:
@@ -216,29 +280,113 @@ def _prepare_exhibit(folder: Path, progress: Progress) -> tuple[Path | None, str
     return path, ""
 
 
-def _run_all(present: Sequence[tuple[Spec, bool]], jobs: int, setting: _Setting) -> list[Run]:
-    """Run every adapter on its first device, which tells what other devices there are, then on those."""
-    runs: list[Run] = []
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        pending: dict[Future[Run], tuple[Spec, bool]] = {}
+class _Work:
+    """One run, and what its processes share."""
+
+    def __init__(self, run: Run, spec: Spec, first: bool, number: int, folder: Path) -> None:
+        self.run, self.spec, self.first, self.number = run, spec, first, number
+        self.lock = threading.Lock()
+        self.busy = self.attempts = 0
+        self.over = False
+        self.headed: float | None = None
+        self.began = time.monotonic()
+        self.claims = folder / f"{number}.claims"
+        self.claims.mkdir()
+
+    @property
+    def worth_help(self) -> float:
+        """How many seconds each process would have left to do, were there one more, in starts of a process: unknown before the header."""
+        if self.headed is None:
+            return _WORTH_HELP
+        start, done = max(0.2, self.headed - self.began), len(self.run.results)
+        if not done:
+            return _WORTH_HELP if time.monotonic() - self.headed > start else 0.0
+        each = (time.monotonic() - self.headed) * self.busy / done
+        return each * (len(self.run.planned) - done) / (self.busy + 1) / start
+
+
+class _Schedule:
+    """Hands runs to threads, each of which follows one process at a time. An idle one helps the run that has the most left to do."""
+
+    def __init__(self, present: Sequence[tuple[Spec, bool]], setting: _Setting) -> None:
+        self.setting = setting
+        self.changed = threading.Condition()
+        self.works: list[_Work] = []
+        self.queued: list[_Work] = []
+        self.broken: list[BaseException] = []
         for spec, counted in present:
-            pending[pool.submit(_supervise, spec, counted, None, setting)] = (spec, counted)
-        while pending:
+            self._queue(spec, counted, None)
+
+    def carried_out(self, jobs: int) -> list[Run]:
+        """Carry everything out, on at most ``jobs`` processes at a time, and return the runs."""
+        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(max(1, jobs))]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
             try:
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for thread in threads:
+                    thread.join(0.2)
             except KeyboardInterrupt:
-                setting.cancelled.set()
-                continue
-            for future in done:
-                spec, counted = pending.pop(future)
-                run = future.result()
-                first = not any(other.adapter == spec.name for other in runs)
-                runs.append(run)
-                if first and not setting.cancelled.is_set():
-                    for device in setting.wanted or run.devices:
-                        if device in run.devices and run.devices[device] is None and device != run.device:
-                            pending[pool.submit(_supervise, spec, counted, device, setting)] = (spec, counted)
-    return runs
+                self.setting.cancelled.set()
+        if self.broken:
+            raise self.broken[0]
+        return [work.run for work in self.works]
+
+    def headed(self, work: _Work) -> None:
+        """Queue the other devices of an adapter, as soon as its first process has named them."""
+        with self.changed:
+            work.headed = time.monotonic()
+            if work.first:
+                work.first = False
+                for device in self.setting.wanted or work.run.devices:
+                    if device in work.run.devices and work.run.devices[device] is None and device != work.run.device:
+                        self._queue(work.spec, work.run.counted, device)
+            self.changed.notify_all()
+
+    def _queue(self, spec: Spec, counted: bool, device: str | None) -> None:
+        run = Run(spec.name, spec.target, counted, device)
+        work = _Work(run, spec, device is None, len(self.works), self.setting.folder)
+        run.pictures = f"{work.number}.pictures"
+        self.works.append(work)
+        self.queued.append(work)
+
+    def _serve(self) -> None:
+        try:
+            while (work := self._next()) is not None:
+                try:
+                    _supervise(work, self)
+                finally:
+                    self._left(work)
+        except BaseException as error:
+            self.broken.append(error)
+            self.setting.cancelled.set()
+
+    def _next(self) -> _Work | None:
+        """Return a run to work on: one that nobody works on, else the one that is most worth help, else None when all is done."""
+        with self.changed:
+            while True:
+                if self.queued:
+                    work = self.queued.pop(0)
+                    work.began = time.monotonic()
+                    self.setting.progress.started(work.run)
+                else:
+                    busy = [work for work in self.works if work.busy and not work.over]
+                    if not busy:
+                        return None
+                    work = max(busy, key=lambda work: work.worth_help)
+                    if work.worth_help < _WORTH_HELP or self.setting.cancelled.is_set():
+                        self.changed.wait(0.2)
+                        continue
+                work.busy += 1
+                return work
+
+    def _left(self, work: _Work) -> None:
+        with self.changed:
+            work.busy -= 1
+            if not work.busy:
+                _concluded(work)
+                self.setting.progress.finished(work.run)
+            self.changed.notify_all()
 
 
 def _devices_missing(runs: Sequence[Run], wanted: Sequence[str]) -> list[Missing]:
@@ -270,55 +418,79 @@ def _pictures(runs: Sequence[Run], folder: Path) -> dict[str, Any]:
     return pictures
 
 
-def _stem(adapter: str, device: str | None) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in f"{adapter}-{device}")
+def _supervise(work: _Work, schedule: _Schedule) -> None:
+    """Judge the cases of a run that nobody has taken, in as many processes, one after the other, as it takes."""
+    for _ in range(RESTARTS + 1):
+        if schedule.setting.cancelled.is_set():
+            work.run.error = work.run.error or "interrupted"
+            return
+        if _attempt(work, schedule):
+            work.over = True  # nothing is left to take
+            return
+        if work.over:
+            return
+    work.run.note = f"given up after {RESTARTS + 1} processes"
+    work.over = True
 
 
-def _supervise(spec: Spec, counted: bool, device: str | None, setting: _Setting) -> Run:
-    """Judge one adapter on one device to the end, in as many children as it takes."""
-    run = Run(spec.name, spec.target, counted, device)
-    began = time.monotonic()
-    setting.progress.started(run)
-    for attempt in range(RESTARTS + 1):
-        if setting.cancelled.is_set():
-            run.error = run.error or "interrupted"
-            break
-        if _attempt(run, spec, attempt, setting):
-            break
-    else:
-        run.note = f"given up after {RESTARTS + 1} processes"
-    run.seconds = time.monotonic() - began
-    setting.progress.finished(run)
-    return run
+def _concluded(work: _Work) -> None:
+    """Put the results of a run in their sequence, and say of a case that was taken and left that it is lost."""
+    run = work.run
+    run.seconds = time.monotonic() - work.began
+    run.processes = work.attempts
+    places = {case.id: number for number, case in enumerate(run.planned)}
+    found = {result.case for result in run.results}
+    for case, number in zip(run.planned, places.values(), strict=True):
+        if not run.error and case.id not in found and (work.claims / str(number)).exists():
+            run.results.append(lost(case, run, f"{case.clauses[0]} ({case.id}): its process ended before it was judged"))
+    run.results.sort(key=lambda result: places.get(result.case, len(places)))
+
+
+def lost(case: Case, run: Run, message: str) -> Result:
+    """Return the result of a case whose process was lost."""
+    return Result(case.id, case.clauses, case.conformance_class, "crash", str(run.device), message=message)
 
 
 class _Reader:
-    """Takes the child's records in as they come, and remembers what it was doing."""
+    """Takes the records of one process in as they come, and remembers what it was doing."""
 
-    def __init__(self, run: Run, progress: Progress) -> None:
-        self.run, self.progress = run, progress
+    def __init__(self, work: _Work, schedule: _Schedule) -> None:
+        self.work, self.run, self.schedule = work, work.run, schedule
         self.case: str | None = None
         self.exhibit: str | None = None
         self.headed = self.ended = False
 
     def take(self, record: Mapping[str, Any]) -> None:
+        """Take one record in. Raises whatever a record that the suite did not write makes it raise."""
+        with self.work.lock:
+            self._take(record)
+        if record["type"] == "header":
+            self.schedule.headed(self.work)
+        self.schedule.setting.progress.advanced(self.run)
+
+    def _take(self, record: Mapping[str, Any]) -> None:
         run = self.run
-        match record.get("type"):
+        match record["type"]:
+            case kind if kind not in _RECORDS:
+                raise ValueError(f"a record must be one of {', '.join(_RECORDS)}; got {kind!r}")
             case "header":
-                self.headed = True
                 if not run.planned:
                     run.name, run.device = record["name"], record["device"]
                     run.versions, run.claims, run.modes = record["versions"], record["claims"], record["modes"]
-                    run.devices = record["devices"]
-                    run.planned = [Case(name, tuple(clauses), group) for name, clauses, group in record["planned"]]
+                    run.devices, run.precision = record["devices"], record["precision"]
                     run.hardware = hardware(run.device)
+                    run.planned = [Case(name, tuple(clauses), group) for name, clauses, group in record["planned"]]
+                self.headed = True
             case "start":
                 self.case, self.exhibit = record.get("case"), record.get("exhibit")
             case "result":
                 fields = {name: value for name, value in record.items() if name not in ("type", "harness_error")}
-                run.results.append(Result(**fields | {"clauses": tuple(fields["clauses"])}))
+                result = Result(**fields | {"clauses": tuple(fields["clauses"])})
+                if result.case != self.case:
+                    raise ValueError(f"a result must be that of the case that was begun, {self.case}; got {result.case}")
+                run.results.append(result)
                 if record["harness_error"]:
-                    run.error = run.error or f"{record['case']}: {record['message']}"
+                    run.error = run.error or result.message
                 self.case = None
             case "exhibit":
                 run.exhibits[record["exhibit"]] = record["shown"]
@@ -327,46 +499,48 @@ class _Reader:
                 run.error, self.ended = record["message"], True
             case "footer":
                 self.ended = True
-        self.progress.advanced(run)
 
 
-def _attempt(run: Run, spec: Spec, attempt: int, setting: _Setting) -> bool:
-    """Start one child and follow it to its end. Return whether the run is over."""
-    stem = f"{_stem(spec.name, run.device)}.{attempt}"
+def _attempt(work: _Work, schedule: _Schedule) -> bool:
+    """Start one process and follow it to its end. Return whether it left nothing to be taken."""
+    run, setting = work.run, schedule.setting
+    with work.lock:
+        stem, work.attempts = f"{work.number}.{work.attempts}", work.attempts + 1
     records, job, log = (setting.folder / f"{stem}.{kind}" for kind in ("jsonl", "json", "log"))
-    run.pictures = f"{_stem(spec.name, run.device or 'first')}.pictures"
     description = {
         "action": "judge",
-        "target": spec.target,
+        "target": work.spec.target,
         "device": run.device,
         "wanted": setting.wanted,
         "profile": setting.profile,
-        "skip": [result.case for result in run.results],
+        "seed": setting.seed,
+        "precision": setting.precision,
+        "claims": str(work.claims),
         "exhibit": str(setting.exhibit) if setting.exhibit else None,
         "pictures": str(setting.folder / run.pictures),
         "records": str(records),
     }
     job.write_text(json.dumps(description), encoding="utf-8")
-    reader = _Reader(run, setting.progress)
-    code = follow(job, records, log, spec.environment, reader.take, setting.timeout, setting.cancelled)
+    reader = _Reader(work, schedule)
+    ending = follow(job, records, log, work.spec.environment, reader.take, setting.timeout, setting.cancelled, setting.memory)
     if reader.ended:
         return True
-    ending = f"did nothing for {setting.timeout:g} seconds" if code is None else describe_exit(code)
-    if setting.cancelled.is_set():
-        run.error = "interrupted"
-        return True
-    if not reader.headed:
-        run.error = f"the process {ending} while the adapter was loaded{last_words(log)}"
-        return True
-    if reader.exhibit is not None:
-        run.exhibits[reader.exhibit] = {"error": f"the process {ending}"}
-        return True
-    lost = next((case for case in run.planned if case.id == reader.case), None)
-    if lost is not None:
-        message = f"the process {ending} in this case{last_words(log)}"
-        run.results.append(Result(lost.id, lost.clauses, lost.conformance_class, "crash", str(run.device), message=message))
-        setting.progress.advanced(run)
-    return len(run.results) == len(run.planned)
+    with work.lock:
+        if setting.cancelled.is_set():
+            run.error = run.error or "interrupted"
+            return True
+        if not reader.headed:
+            run.error = run.error or f"the process {ending} while the adapter was loaded{last_words(log)}"
+            return True
+        if reader.exhibit is not None:
+            run.exhibits[reader.exhibit] = {"error": f"the process {ending}"}
+            return True
+        begun = next((case for case in run.planned if case.id == reader.case), None)
+        if begun is not None:
+            run.results.append(lost(begun, run, f"{begun.clauses[0]} ({begun.id}): the process {ending} in this case{last_words(log)}"))
+        done = len(run.results) == len(run.planned)
+    setting.progress.advanced(run)
+    return done
 
 
 def follow(
@@ -377,40 +551,70 @@ def follow(
     take: Callable[[Mapping[str, Any]], None],
     timeout: float,
     cancelled: threading.Event,
-) -> int | None:
-    """Run the child for ``job`` and hand each of its records to ``take``. Return its exit status, None if it had to be killed."""
+    memory: float | None = None,
+) -> str:
+    """Run the child for ``job`` and hand each of its records to ``take``. Return how it ended, to be put behind "the process".
+
+    It is ended after ``timeout`` seconds without a record, with more than ``memory`` GiB in all its processes, and after a record that
+    cannot be read.
+    """
     records.touch()
-    with open(log, "wb") as output, open(records, encoding="utf-8") as stream:
+    with open(log, "ab") as output, open(records, encoding="utf-8", errors="replace") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "subpixel_conformance.child", str(job)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **_ENVIRONMENT, **environment},
+            env={**_defaults(), **os.environ, **_ENVIRONMENT, **environment},
             start_new_session=True,
         )
         try:
-            last, pending = time.monotonic(), ""
+            last = weighed = time.monotonic()
+            pending = ""
             while True:
                 running = process.poll() is None
                 pending += stream.read()
                 *lines, pending = pending.split("\n")
                 for line in lines:
-                    take(json.loads(line))
+                    try:
+                        take(json.loads(line))
+                    except (ValueError, TypeError, KeyError, AttributeError) as error:
+                        return f"left a record that cannot be read ({type(error).__name__}: {error})"
                     last = time.monotonic()
                 if not running:
-                    return process.returncode
-                if time.monotonic() - last > timeout or cancelled.is_set():
-                    return None
+                    return describe_exit(process.returncode)
+                now = time.monotonic()
+                if now - last > timeout:
+                    return f"did nothing for {timeout:g} seconds"
+                if cancelled.is_set():
+                    return "was interrupted"
+                if now - weighed > _MEMORY_POLL:
+                    weighed = now
+                    taken = resident(process.pid) / GIB
+                    if memory is not None and taken > memory:
+                        return f"took {taken:.2f} GiB of memory, more than the {memory:.2f} GiB allowed,"
+                    if log.stat().st_size > _LOG_LIMIT:
+                        os.truncate(log, 0)
                 time.sleep(_POLL)
         finally:
             _kill(process)
 
 
+def _defaults() -> dict[str, str]:
+    """Return what is set for a child unless the user has set it: where compilers keep their work for the next time."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "subpixel"
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
+    }
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the child and whatever it has started."""
     if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     elif process.poll() is None:
         process.kill()
@@ -420,7 +624,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def describe_exit(code: int) -> str:
     """Return how a process ended, as the end of a sentence that begins with "the process"."""
     if code < 0:
-        return f"was killed by {signal.Signals(-code).name if -code in signal.valid_signals() else -code}"
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+        return f"was killed by {name}{', as the system does where memory runs out,' if name == 'SIGKILL' else ''}"
     return f"ended with status {code}"
 
 

@@ -4,13 +4,15 @@ A mutant must fail, by every clause that it declares, and by no clause but those
 says what is wrong, not only that something is. A null mutant must pass everything that it claims.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 from .case import Case
 from .cases import all_cases
-from .judge import judge
+from .judge import Watched, judge
 from .mutants import Mutant, all_mutants
 from .nulls import all_nulls
 
@@ -71,29 +73,42 @@ def examine(adapter: Any, cases: tuple[Case, ...], mutant: Mutant | None = None)
     device = next(iter(adapter.devices()))
     failing: dict[str, str] = {}
     judged = 0
+    watched: Any = Watched(adapter, device)
     for case in cases:
-        result = judge(case, adapter, device)
+        result = judge(case, watched, device)
         judged += result.status in ("pass", "fail", "error")
         if result.status in ("fail", "error"):
-            failing.setdefault(case.clauses[0], f"{case.id}: {result.message}")
+            failing.setdefault(result.clauses[0], f"{case.id}: {result.message}")
     violates = frozenset() if mutant is None else mutant.violates
     tolerated = violates if mutant is None else violates | mutant.also
     name, history = (adapter.name, "") if mutant is None else (mutant.name, mutant.history)
     return Finding(name, violates, failing, violates - set(failing), frozenset(failing) - tolerated, judged, history)
 
 
-def selftest(progress: Progress | None = None) -> SelftestReport:
-    """Judge every mutant and every null mutant by the quick cases; ``progress(name, done, total)`` is called after each."""
-    cases = all_cases("quick")
-    wrong, right = all_mutants(), all_nulls()
-    total = len(wrong) + len(right)
-    findings: list[Finding] = []
-    for mutant in wrong:
-        findings.append(examine(mutant.adapter, cases, mutant))
+def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:
+    """Judge every mutant and every null mutant by the quick cases, in ``jobs`` processes.
+
+    ``progress(name, done, total)`` is called after each.
+    """
+    total = len(all_mutants()) + len(all_nulls())
+    if jobs == 1:
+        return SelftestReport(_told(map(_finding, range(total)), total, progress))
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return SelftestReport(_told(pool.map(_finding, range(total)), total, progress))
+
+
+def _finding(number: int) -> Finding:
+    """Return the finding on one implementation, counted over the mutants and then the null mutants."""
+    cases, wrong = all_cases("quick"), all_mutants()
+    if number < len(wrong):
+        return examine(wrong[number].adapter, cases, wrong[number])
+    return examine(all_nulls()[number - len(wrong)], cases)
+
+
+def _told(findings: Iterable[Finding], total: int, progress: Progress | None) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    for finding in findings:
+        found.append(finding)
         if progress is not None:
-            progress(mutant.name, len(findings), total)
-    for adapter in right:
-        findings.append(examine(adapter, cases))
-        if progress is not None:
-            progress(adapter.name, len(findings), total)
-    return SelftestReport(tuple(findings))
+            progress(finding.name, len(found), total)
+    return tuple(found)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from subpixel_conformance import oracle
-from subpixel_conformance.adapter import LayerConfig, from_callables
+from subpixel_conformance import Adapter, oracle
+from subpixel_conformance.adapter import LayerConfig
 from subpixel_conformance.adapters.reference import adapter as reference
 from subpixel_conformance.case import MODES, Case, Evidence, Mismatch, Needs, claims_of
 from subpixel_conformance.cases import all_cases
@@ -57,7 +57,8 @@ def test_an_unknown_profile_is_refused():
 
 def test_the_reference_passes_every_quick_case_that_it_claims():
     results = [judge(case, reference, "cpu") for case in all_cases("quick")]
-    assert [result.message for result in results if result.status not in ("pass", "not_claimed")] == []
+    assert [result.message for result in results if result.status not in ("pass", "not_claimed", "unavailable")] == []
+    assert [result.case for result in results if result.status == "unavailable"] == ["SC-003/control-reduced-precision"]
     not_claimed = [result for result in results if result.status == "not_claimed"]
     assert {result.mode for result in not_claimed} - {"eager"} == set(MODES) - {"eager"}
     assert all("unet_" in result.message for result in not_claimed if result.mode == "eager")
@@ -106,7 +107,7 @@ def test_a_mismatch_fails_with_all_it_says():
     result = judge(case_of(check), Honest("wrong"), "cpu")
     assert (result.status, result.message, result.order_found, result.ratio, result.reproduction) == (
         "fail",
-        "y is wrong",
+        "PS-001 (PS-001/some-case): y is wrong",
         "DRC",
         3.0,
         "print(y)",
@@ -169,12 +170,8 @@ def test_claims_that_no_case_could_judge_are_refused(claims):
 
 
 def test_a_wrong_order_is_found_and_reproduced():
-    wrong = from_callables(
-        name="theirs",
-        phase_shift=lambda x, scale: oracle.phase_shift(x, scale, order="CRD"),
-        orders=("DCR",),
-        data_formats=("channels_last",),
-        ndims=(2,),
+    wrong = Adapter.from_callables(
+        phase_shift=lambda x, scale: oracle.phase_shift(x, scale, order="CRD"), order="DCR", data_format="channels_last", ndim=2
     )
     case = next(case for case in all_cases() if case.id == "PS-001/DCR-channels_last-2d-2x3-float32")
     result = judge(case, wrong, "cpu")
@@ -216,42 +213,6 @@ def test_claimed_refusals_are_judged_by_whether_anything_is_returned():
 
 
 # --- the smallest adapter ---
-
-
-def test_one_function_makes_an_adapter():
-    adapter = from_callables(
-        name="mine",
-        phase_shift=lambda x, scale: oracle.phase_shift(x, (scale[0], scale[0]), order="CRD", data_format="channels_first"),
-        orders=("CRD",),
-        data_formats=("channels_first",),
-        ndims=(2,),
-        anisotropic=False,
-    )
-    results = [judge(case, adapter, "cpu") for case in all_cases()]
-    assert {result.status for result in results} == {"pass", "not_claimed"}
-    assert {result.clauses[0] for result in results if result.status == "pass"} >= {"PS-002", "PS-006", "PS-007", "PS-010", "PS-011"}
-
-
-def test_an_adapter_of_functions_passes_on_what_they_take():
-    adapter = from_callables(
-        name="all", phase_shift=oracle.phase_shift, inverse_phase_shift=oracle.inverse_phase_shift, dtypes=("float32", "int8")
-    )
-    assert [result.message for case in all_cases() if (result := judge(case, adapter, "cpu")).status in ("fail", "error")] == []
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"pixel_shuffle": lambda x, scale: x},
-        {"phase_shift": lambda x, scale: x},
-        {"phase_shift": lambda x, scale, order: x, "orders": ("DCR", "CRD")},
-        {"to_native": np.asarray},
-    ],
-)
-def test_an_adapter_that_could_not_be_judged_is_refused(options):
-    with pytest.raises(ValueError, match="got"):
-        from_callables(name="unclear", **options)
 
 
 def test_a_layer_of_the_reference_starts_as_icnr():

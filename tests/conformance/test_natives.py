@@ -63,7 +63,9 @@ def test_tensorflow_meets_what_it_documents(runs):
 def test_torch_meets_what_it_documents_except_that_unshuffling_nothing_keeps_the_shape(runs):
     found = wrong(judged(runs, "torch-native"))
     assert found
-    assert all(name.startswith("IP-003/empty") and "must be shape" in result.message for name, result in found.items())
+    assert all(name.startswith(("IP-003/empty", "IP-001/sampled")) for name in found)
+    assert any(name.startswith("IP-003/empty") for name in found)
+    assert all("must be shape" in result.message for result in found.values())
 
 
 def test_keras_on_tensorflow_is_dcr_in_both_formats(runs):
@@ -79,8 +81,9 @@ def test_keras_on_jax_and_torch_is_crd_in_channels_first_alone(runs, name):
     found = wrong(run)
     assert {"PS-001", "PS-005", "IP-001"} <= {clause for result in found.values() for clause in result.clauses}
     assert {result.order_found for result in found.values()} == {"CRD"}
-    assert all(formats(case) == {"channels_first"} for case in found)
+    assert all(formats(case) == {"channels_first"} for case in found if "sampled" not in case)
     labelled = [result for result in run.results if result.clauses[0] in ("PS-001", "IP-001") and result.status in runner.JUDGED]
+    labelled = [result for result in labelled if formats(result.case)]
     assert all((result.status == "pass") == ("channels_last" in result.case) for result in labelled)
     assert len({result.status for result in labelled}) == 2
 

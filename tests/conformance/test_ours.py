@@ -52,5 +52,5 @@ def test_the_claims_are_kept_on_the_cpu(name):
     assert [(result.case, result.message) for result in run.results if result.status in runner.WRONG] == []
     assert (run.verdict, run.error, run.note) == ("conforming", "", "")
     reasons = {result.message for result in run.results if result.status == "unavailable"}
-    assert all("C++ compiler" in reason for reason in reasons)
+    assert all("C++ compiler" in reason or "float32" in reason or "reduced_precision" in reason for reason in reasons)
     assert run.judged > 950

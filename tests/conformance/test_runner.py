@@ -102,12 +102,15 @@ def test_wrong_answers_are_not_conforming_and_not_the_suites_fault(tmp_path, bod
     assert outcome.exit_code == 1
 
 
-def test_an_adapter_that_exits_in_a_case_is_an_error_of_the_judgement(tmp_path):
-    outcome = conform(write_fake(tmp_path, body="sys.exit(0)"))
+@pytest.mark.parametrize("raised", ["SystemExit(0)", "KeyboardInterrupt()", "BaseException('no more')", "GeneratorExit()"])
+def test_whatever_an_adapter_raises_in_a_case_is_an_error_of_the_case(tmp_path, raised):
+    outcome = conform(write_fake(tmp_path, body=f"raise {raised}"))
     (run,) = outcome.runs
     assert len(run.results) == len(run.planned)
-    assert "SystemExit" in run.error
-    assert outcome.exit_code == 3
+    assert statuses(run) == {"error", "not_claimed"}
+    assert all(raised.partition("(")[0] in result.message for result in run.results if result.status == "error")
+    assert not run.error
+    assert outcome.exit_code == 1
 
 
 def test_every_device_present_is_judged_in_a_run_of_its_own(tmp_path):

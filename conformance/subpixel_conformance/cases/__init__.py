@@ -3,14 +3,16 @@
 from functools import cache
 
 from ..case import Case
-from . import execution, gradient, init, layer, refusals, shift, stages, unet, weights
+from . import execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
 
 PROFILES = ("quick", "full")
 
 
 @cache
-def all_cases(profile: str = "quick") -> tuple[Case, ...]:
+def all_cases(profile: str = "quick", seed: int = 0) -> tuple[Case, ...]:
     """Return every case of a profile, in the order of the specification. "full" holds all of "quick".
+
+    ``seed`` chooses what the sampled cases draw; their ids, and all other cases, are the same for every seed.
 
     Raises
     ------
@@ -19,5 +21,5 @@ def all_cases(profile: str = "quick") -> tuple[Case, ...]:
     """
     if profile not in PROFILES:
         raise ValueError(f"profile must be quick or full; got {profile!r}")
-    areas = (shift, refusals, execution, gradient, init, layer, stages, unet, weights)
-    return tuple(case for area in areas for case in area.cases(profile))
+    areas = (shift, refusals, execution, gradient, init, layer, precision, stages, unet, weights)
+    return (*(case for area in areas for case in area.cases(profile)), *sampled.cases(profile, seed))

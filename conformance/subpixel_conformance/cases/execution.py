@@ -1,14 +1,17 @@
-"""EX: compilers, unknown extents, devices."""
+"""EX: compilers, unknown extents, devices: of the shift, its gradient, layers, and wherever a result comes from."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ..adapter import DATA_FORMATS, ORDERS, Adapter
-from ..case import MODES, Case, Mismatch
-from .arrays import labelled
+from .. import compare
+from ..adapter import DATA_FORMATS, ORDERS, AdapterProtocol, LayerConfig
+from ..case import MODES, Case, Mismatch, Needs
+from .arrays import labelled, small_integers
+from .layer import expected_layer, needs_layer, parameters_for
 from .shift import OPERATIONS, Call
 
 REPRESENTATIVES = (
@@ -22,32 +25,103 @@ REPRESENTATIVES = (
     Call("phase_shift", (2, 1, 3), "DCR", "channels_last", (2,), (3, 2, 4), 2),
 )
 """The calls that are compiled: every order, both formats, the inverse, one to three axes. A compiler may take seconds for each."""
+SLOW = (REPRESENTATIVES[1], REPRESENTATIVES[4], REPRESENTATIVES[6])
+"""Those that the quick profile leaves out where a C++ compiler is called for each."""
+DTYPES = ("bool", "int8", "int32", "int64", "uint8", "float16", "bfloat16", "float64", "complex64")
+PULLED = (
+    Call("phase_shift", (2, 3), "DCR", "channels_last", (2,), (4, 5), 2),
+    Call("phase_shift", (2, 3), "CRD", "channels_first", (2,), (4, 5), 2),
+    Call("inverse_phase_shift", (2, 3), "DRC", "channels_last", (2,), (4, 5), 2),
+    Call("inverse_phase_shift", (2, 2), "RCD", "channels_first", (2,), (3, 5), 3),
+)
+"""The calls whose gradients are compiled: the first alone in the quick profile."""
+LAYERS = (
+    ("plain", LayerConfig(2, 3, 2, (3, 2), (2, 3), "CRD")),
+    ("plain", LayerConfig(2, 3, 2, (3, 3), (2, 2), "DCR")),
+    ("separable", LayerConfig(2, 3, 2, (3, 2), (2, 2), "DRC", separable=True)),
+    ("chain", LayerConfig(2, 3, 2, (3, 2), (2, 3), "RCD", factors=((2, 1), (1, 3)), width=2, activation="relu")),
+)
+"""The layers that are compiled, and judged by where their results lie: the first alone in the quick profile."""
 
 
-def compiled_equals_eager(adapter: Adapter, device: str, *, call: Call, mode: str, case: str) -> None:
+def compiled_equals_eager(adapter: AdapterProtocol, device: str, *, call: Call, mode: str, case: str) -> None:
     """Demand that the compiled call gives what the eager call gives. "vmap" maps over the first of the batch axes."""
-    (x,) = labelled(call.shape, call.dtype)
-    if mode == "vmap":
-        inner = replace(call, batch=call.batch[1:])
-        expected = np.stack([inner.run(adapter, device, sample) for sample in x.array])
-    else:
-        expected = call.run(adapter, device, x.array)
     function = adapter.compile(call.function(adapter), mode)
-    y = adapter.to_numpy(function(adapter.to_native(x.array.copy(), device)))
-    call.demand_equal(adapter, "EX-001", f"{case}, as compared with the eager call", x, y, expected)
+    for x in labelled(call.shape, call.dtype):
+        if mode == "vmap":
+            inner = replace(call, batch=call.batch[1:])
+            expected = np.stack([inner.run(adapter, device, sample) for sample in x.array])
+        else:
+            expected = call.run(adapter, device, x.array)
+        y = adapter.to_numpy(function(adapter.to_native(x.array.copy(), device)))
+        call.demand_equal(adapter, "EX-001", f"{case}, as compared with the eager call", x, y, expected)
 
 
-def unknown_extents(adapter: Adapter, device: str, *, call: Call, mode: str, case: str) -> None:
+def unknown_extents(adapter: AdapterProtocol, device: str, *, call: Call, mode: str, case: str) -> None:
     """Demand that one function, compiled once, serves two sets of extents, and gives the formula's values for both."""
     function = adapter.compile(call.function(adapter), mode)
     larger = replace(call, batch=tuple(n + 2 for n in call.batch), spatial=tuple(extent + 3 for extent in call.spatial))
     for extents in (call, larger):
-        (x,) = labelled(extents.shape, extents.dtype)
-        y = adapter.to_numpy(function(adapter.to_native(x.array.copy(), device)))
-        extents.demand_equal(adapter, "EX-002", case, x, y, extents.expected(x.array))
+        for x in labelled(extents.shape, extents.dtype):
+            y = adapter.to_numpy(function(adapter.to_native(x.array.copy(), device)))
+            extents.demand_equal(adapter, "EX-002", case, x, y, extents.expected(x.array))
 
 
-def stays_on_device(adapter: Adapter, device: str, *, call: Call, case: str) -> None:
+def compiled_gradient(adapter: AdapterProtocol, device: str, *, call: Call, mode: str, clause: str, case: str) -> None:
+    """Demand of the compiled gradient that it is the other operation on the cotangent, bit for bit; also for extents unknown before."""
+    other = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
+    inner = replace(call, batch=call.batch[1:]) if mode == "vmap" else call
+
+    def gradient(x: Any, cotangent: Any) -> Any:
+        return adapter.vjp(inner.function(adapter), x, cotangent)
+
+    function = adapter.compile(gradient, mode)
+    larger = replace(call, batch=tuple(2 * n for n in call.batch), spatial=tuple(2 * extent for extent in call.spatial))
+    for extents in (call, larger) if mode.endswith("dynamic") else (call,):
+        (x,), (cotangent,) = labelled(extents.shape, call.dtype), labelled(extents.output_shape, call.dtype)
+        native = [adapter.to_native(values.array.copy(), device) for values in (x, cotangent)]
+        expected = replace(other, batch=extents.batch, spatial=extents.spatial).expected(cotangent.array)
+        difference = compare.bitwise(adapter.to_numpy(function(*native)), expected)
+        if difference is not None:
+            raise Mismatch(difference.message(clause, case, "the gradient, d_x"))
+
+
+def compiled_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig, mode: str, clause: str, case: str) -> None:
+    """Demand of the compiled layer exactly the formula on integers; also for extents unknown before."""
+    parameters = parameters_for(config, integers=True)
+    layer = adapter.layer(config, device, parameters)
+
+    def apply(x: Any) -> Any:
+        return layer(x)
+
+    function = adapter.compile(apply, mode)
+    mapped = (3,) if mode == "vmap" else ()
+    for batch, spatial in [(2, (4, 5)), (3, (6, 4))] if mode.endswith("dynamic") else [(2, (4, 5))]:
+        x = small_integers((*mapped, batch, *spatial, config.in_channels), config.dtype)
+        y = adapter.to_numpy(function(adapter.to_native(x.copy(), device)))
+        samples = x.reshape(-1, *x.shape[-3:])
+        expected = expected_layer(samples, config, parameters)
+        difference = compare.exact(y, expected.reshape(*x.shape[:-3], *expected.shape[1:]))
+        if difference is not None:
+            raise Mismatch(difference.message(clause, case))
+
+
+def layer_on_device(adapter: AdapterProtocol, device: str, *, config: LayerConfig, gradients: bool) -> None:
+    """Demand that what a layer gives, or the gradient for its input, lies on the device; `Watched` looks at every result."""
+    layer = adapter.layer(config, device, parameters_for(config, integers=True))
+    x = adapter.to_native(small_integers((2, 4, 5, config.in_channels), config.dtype), device)
+    y = layer(x)
+    adapter.to_numpy(layer.gradients(x, y)[0] if gradients else y)
+
+
+def gradient_on_device(adapter: AdapterProtocol, device: str, *, call: Call) -> None:
+    """Demand that the gradient of the shift lies on the device."""
+    (x,), (cotangent,) = labelled(call.shape, call.dtype), labelled(call.output_shape, call.dtype)
+    native = [adapter.to_native(values.array.copy(), device) for values in (x, cotangent)]
+    adapter.to_numpy(adapter.vjp(call.function(adapter), *native))
+
+
+def stays_on_device(adapter: AdapterProtocol, device: str, *, call: Call, case: str) -> None:
     """Demand that the input lies on the device that was asked for, and so does the result."""
     (x,) = labelled(call.shape, call.dtype)
     native = adapter.to_native(x.array.copy(), device)
@@ -71,16 +145,52 @@ def cases(profile: str) -> Iterator[Case]:
     for mode in MODES:
         if mode == "eager":
             continue
-        clause, check = ("EX-002", unknown_extents) if mode.endswith("dynamic") else ("EX-001", compiled_equals_eager)
-        for call in dict.fromkeys(calls):
+        dynamic = mode.endswith("dynamic")
+        clause, check = ("EX-002", unknown_extents) if dynamic else ("EX-001", compiled_equals_eager)
+        chosen = dict.fromkeys(call for call in calls if profile == "full" or not (mode.startswith("compile") and call in SLOW))
+        typed = [replace(call, dtype=dtype) for dtype in DTYPES for call in REPRESENTATIVES[2:3]] if profile == "full" else []
+        for call in (*chosen, *typed):
             if mode == "vmap":
                 call = replace(call, batch=(3, *call.batch))
             case = f"{clause}/{mode}-{call.slug}"
             needs = call.needs(mode=mode, batch_ndim=1 if mode == "vmap" else len(call.batch))
             yield Case(case, (clause,), "shift", needs, partial(check, call=call, mode=mode, case=case))
+        yield from _derived(mode, clause, profile == "full")
+    yield from _places()
     for order in ORDERS:
         for data_format in DATA_FORMATS:
             for operation in OPERATIONS:
                 call = Call(operation, (2, 2), order, data_format, (2,), (3, 5), 3)
                 case = f"EX-003/{call.slug}"
                 yield Case(case, ("EX-003",), "shift", call.needs(), partial(stays_on_device, call=call, case=case))
+
+
+def _derived(mode: str, clause: str, full: bool) -> Iterator[Case]:
+    """Yield the compiled gradients and layers of one mode."""
+    for call in PULLED if full else PULLED[:1]:
+        if mode == "vmap":
+            call = replace(call, batch=(3, *call.batch))
+        case = f"{clause}/{mode}-gradient-{call.slug}"
+        batch_ndim = 1 if mode == "vmap" else len(call.batch)
+        needs = call.needs(mode=mode, operations=(call.operation, "vjp"), batch_ndim=batch_ndim)
+        check = partial(compiled_gradient, call=call, mode=mode, clause=clause, case=case)
+        yield Case(case, (clause, "GR-002" if call.inverse else "GR-001"), "gradient", needs, check)
+    for what, config in LAYERS if full else LAYERS[:1]:
+        case = f"{clause}/{mode}-layer-{what}-{config.order}-{'x'.join(map(str, config.scale))}"
+        check = partial(compiled_layer, config=config, mode=mode, clause=clause, case=case)
+        yield Case(case, (clause, "SC-004" if config.factors else "SC-001"), "layer", replace(needs_layer(config), mode=mode), check)
+
+
+def _places() -> Iterator[Case]:
+    """Yield the cases of EX-003 for gradients and layers. For all other operations `Watched` demands it wherever they are judged."""
+    for call in PULLED:
+        needs: Needs = call.needs(operations=(call.operation, "vjp"))
+        yield Case(f"EX-003/gradient-{call.slug}", ("EX-003",), "gradient", needs, partial(gradient_on_device, call=call))
+    for what, config in LAYERS:
+        for gradients in (False, True) if config.activation is None else (False,):
+            needs = needs_layer(config)
+            if gradients:
+                needs = replace(needs, operations=(*needs.operations, "vjp"))
+            case = f"EX-003/{'gradient-of-' if gradients else ''}layer-{what}-{config.order}"
+            check = partial(layer_on_device, config=config, gradients=gradients)
+            yield Case(case, ("EX-003",), "gradient" if gradients else "layer", needs, check)

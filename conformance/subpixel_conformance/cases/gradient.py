@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from .. import compare, oracle
-from ..adapter import DATA_FORMATS, ORDERS, Adapter, LayerConfig
+from ..adapter import DATA_FORMATS, ORDERS, AdapterProtocol, LayerConfig
 from ..case import Case, Evidence, Mismatch, Needs
 from .arrays import labelled, normal, small_integers
 from .layer import expected_layer, parameters_for
 from .shift import OPERATIONS, Call
 
 
-def pulled_back(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the vector-Jacobian product is the other operation, applied to the cotangent: bit for bit, on labels."""
     other = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
     (x,), (cotangent,) = labelled(call.shape, call.dtype), labelled(call.output_shape, call.dtype)
@@ -28,7 +28,9 @@ def pulled_back(adapter: Adapter, device: str, *, call: Call, clause: str, case:
         raise Mismatch(difference.message(clause, case, "the gradient, d_x"))
 
 
-def layer_gradients(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], integers: bool, case: str) -> Evidence:
+def layer_gradients(
+    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], integers: bool, case: str
+) -> Evidence:
     """Demand the gradients for input, kernel and bias: exact on integers, within the bound of their sums otherwise."""
     parameters = parameters_for(config, integers)
     kernel = parameters[0]["kernel"]
@@ -54,7 +56,7 @@ def layer_gradients(adapter: Adapter, device: str, *, config: LayerConfig, spati
     return Evidence(largest)
 
 
-def directional_derivatives(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
+def directional_derivatives(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
     """Demand <f(p + v) - f(p), g> = <v, gradient> for the input and every parameter p of every stage: exact on integers.
 
     A layer without activation is linear in each of them, so the difference is the derivative; ``f`` is the oracle's.

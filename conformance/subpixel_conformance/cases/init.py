@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import compare, oracle
-from ..adapter import ORDERS, Adapter, LayerConfig
+from ..adapter import ORDERS, AdapterProtocol, LayerConfig
 from ..case import Case, Evidence, Mismatch, Needs
 from .arrays import normal, small_integers, special_bits
 from .layer import SPATIAL, kernel_of, needs_layer, parameters_for, run_layer, stage_bound, stages_of
@@ -20,7 +20,9 @@ Parameters = list[dict[str, np.ndarray]]
 # --- the functions ---
 
 
-def _initialized(adapter: Adapter, base: tuple[int, ...], scale: tuple[int, ...], order: str) -> tuple[np.ndarray, list[np.ndarray]]:
+def _initialized(
+    adapter: AdapterProtocol, base: tuple[int, ...], scale: tuple[int, ...], order: str
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the kernel that the implementation makes of labelled values, and what the base initializer was asked for."""
     asked: list[np.ndarray] = []
 
@@ -32,7 +34,9 @@ def _initialized(adapter: Adapter, base: tuple[int, ...], scale: tuple[int, ...]
     return np.asarray(kernel), asked
 
 
-def replicated_kernel(adapter: Adapter, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
+def replicated_kernel(
+    adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str
+) -> None:
     """Demand that every channel of a block holds the base, label for label where the initializer was asked for its shape."""
     kernel, asked = _initialized(adapter, base, scale, order)
     difference = compare.kind(kernel, (*base[:-1], base[-1] * prod(scale)))
@@ -50,7 +54,9 @@ def replicated_kernel(adapter: Adapter, device: str, *, base: tuple[int, ...], s
         raise Mismatch(difference.message("IC-001", case, "kernel"), order_found=found[0] if found else None)
 
 
-def keeps_kernel_bits(adapter: Adapter, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
+def keeps_kernel_bits(
+    adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str
+) -> None:
     """Demand that the values of the base are copied bit for bit, -0 and NaN payloads too."""
     values = special_bits("float32", prod(base)).reshape(base)
 
@@ -63,7 +69,7 @@ def keeps_kernel_bits(adapter: Adapter, device: str, *, base: tuple[int, ...], s
         raise Mismatch(difference.message("IC-001", case, "kernel"))
 
 
-def replicated_bias(adapter: Adapter, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
+def replicated_bias(adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
     """Demand that every channel of a block has the bias of its output channel."""
     base = np.array([3.0, -0.0, 7.5, np.nan], dtype=np.float32)
     difference = compare.bitwise(np.asarray(adapter.icnr_bias(base.copy(), scale, order=order)), oracle.icnr_bias(base, scale, order=order))
@@ -71,7 +77,7 @@ def replicated_bias(adapter: Adapter, device: str, *, scale: tuple[int, ...], or
         raise Mismatch(difference.message("IC-002", case, "bias"))
 
 
-def asked_shape(adapter: Adapter, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
+def asked_shape(adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
     """Demand that the base initializer is asked for the base shape, so that it sees its fans."""
     _, asked = _initialized(adapter, base, scale, order)
     shapes = [values.shape for values in asked]
@@ -79,7 +85,7 @@ def asked_shape(adapter: Adapter, device: str, *, base: tuple[int, ...], scale: 
         raise Mismatch(f"IC-003 ({case}): the base initializer must be asked for the shape {base}; got {shapes}")
 
 
-def law(adapter: Adapter, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
+def law(adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
     """On integers: shift(conv(x, ICNR kernel, ICNR bias)) equals nearest(conv(x, base, base bias)), exactly."""
     weights, offset = small_integers(base, "float32", start=900, modulus=3), small_integers(base[-1:], "float32", start=41, modulus=7)
     full = (*base[:-1], base[-1] * prod(scale))
@@ -94,7 +100,7 @@ def law(adapter: Adapter, device: str, *, base: tuple[int, ...], scale: tuple[in
         raise Mismatch(difference.message("IC-004", case))
 
 
-def residual(adapter: Adapter, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
+def residual(adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
     """Demand that the residual is 0.0 exactly for ICNR, else the largest difference, and never 0 for a NaN."""
     base, offset = small_integers((3, 2, 4, 2), "float32", modulus=97), np.array([5.0, -3.0], dtype=np.float32)
     kernel, bias = oracle.icnr(base, scale, order=order), oracle.icnr_bias(offset, scale, order=order)
@@ -128,7 +134,7 @@ def residual(adapter: Adapter, device: str, *, scale: tuple[int, ...], order: st
             raise Mismatch(f"IC-005 ({case}): the residual of {what} must not be 0; got 0.0")
 
 
-def weight_norm(adapter: Adapter, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
+def weight_norm(adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
     """Both factors are replicated, and so the product is: exactly, since the norms (5 and 13) are integers."""
     base = np.zeros((3, 2, 4, 2), dtype=np.float64)
     base[0, 1, 2, 0], base[2, 0, 3, 0], base[1, 1, 0, 1], base[2, 1, 3, 1] = 3, -4, 12, 5
@@ -160,7 +166,7 @@ def _residuals(stage: dict[str, np.ndarray], scale: tuple[int, ...], order: str)
     )
 
 
-def constructed(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> Evidence:
+def constructed(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> Evidence:
     """Demand that a layer as it comes is nearest-neighbour upsampling of the convolution with its base, bias included."""
     layer = adapter.layer(config, device)
     (stage,) = [{name: np.asarray(values) for name, values in held.items()} for held in layer.parameters()]
@@ -183,7 +189,7 @@ def constructed(adapter: Adapter, device: str, *, config: LayerConfig, case: str
     return Evidence(ratio)
 
 
-def constructed_bias(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
+def constructed_bias(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that the bias of a layer as it comes is replicated."""
     for number, (stage, (_, _, scale)) in enumerate(zip(adapter.layer(config, device).parameters(), stages_of(config), strict=True)):
         _, found = _residuals(stage, scale, config.order)
@@ -191,7 +197,7 @@ def constructed_bias(adapter: Adapter, device: str, *, config: LayerConfig, case
             raise Mismatch(f"IC-002 ({case}): the bias of stage {number} must be replicated at construction; its residual is {found}")
 
 
-def constructed_chain(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
+def constructed_chain(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that every stage of a chain as it comes is ICNR, kernel and bias."""
     held = adapter.layer(config, device).parameters()
     for number, (stage, (_, _, scale)) in enumerate(zip(held, stages_of(config), strict=True)):
@@ -217,7 +223,7 @@ def _icnr_chain(config: LayerConfig) -> tuple[Parameters, Parameters]:
     return bases, chain
 
 
-def whole_product(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
+def whole_product(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """One-tap stages: the chain is nearest-neighbour over the whole product."""
     bases, chain = _icnr_chain(config)
     x = small_integers((2, *SPATIAL[config.ndim], config.in_channels), config.dtype)
@@ -229,7 +235,7 @@ def whole_product(adapter: Adapter, device: str, *, config: LayerConfig, case: s
         raise Mismatch(difference.message("IC-007", case))
 
 
-def last_blocks(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
+def last_blocks(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that any kernels: the output is constant over the blocks of the last stage."""
     _, chain = _icnr_chain(config)
     x = small_integers((2, *SPATIAL[config.ndim], config.in_channels), config.dtype)
@@ -244,7 +250,7 @@ def last_blocks(adapter: Adapter, device: str, *, config: LayerConfig, case: str
         raise Mismatch(difference.message("IC-008", case))
 
 
-def constant_input(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
+def constant_input(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that an input that is constant per channel comes out constant per channel, wherever no border is in reach."""
     _, chain = _icnr_chain(config)
     factors = [scale for _, _, scale in stages_of(config)]
@@ -313,9 +319,10 @@ def _constructed_cases(full: bool) -> Iterator[Case]:
         (2, (3, 3), (2, 2)),
         (1, (3,), (3,)),
         (3, (2, 3, 1), (2, 2, 2)),
+        (2, (1, 1), (4, 4)),
     ]
     if full:
-        rows += [(2, (1, 1), (4, 4)), (3, (1, 2, 3), (2, 1, 3))]
+        rows += [(3, (1, 2, 3), (2, 1, 3))]
     for (ndim, kernel, scale), order, separable in product(rows, ORDERS, (False, True)):
         config = LayerConfig(ndim, 3, 2, kernel, scale, order, separable=separable)
         slug = _slug(order, scale, "constructed", "separable" if separable else "plain")

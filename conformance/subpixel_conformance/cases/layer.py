@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import compare, oracle
-from ..adapter import ORDERS, Adapter, LayerConfig
-from ..case import Case, Evidence, Mismatch, Needs
+from ..adapter import ORDERS, AdapterProtocol, LayerConfig
+from ..case import Case, Evidence, Mismatch, Needs, dtype_of
 from .arrays import distinct_integers, normal, small_integers, special_bits
 
 Parameters = list[dict[str, np.ndarray]]
@@ -78,7 +78,7 @@ def stage_bound(x: np.ndarray, stage: dict[str, np.ndarray], scale: tuple[int, .
     return oracle.phase_shift(own + carried, scale, order=config.order)
 
 
-def run_layer(adapter: Adapter, device: str, config: LayerConfig, parameters: Parameters | None, x: np.ndarray) -> np.ndarray:
+def run_layer(adapter: AdapterProtocol, device: str, config: LayerConfig, parameters: Parameters | None, x: np.ndarray) -> np.ndarray:
     """Return what the implementation's layer gives."""
     return adapter.to_numpy(adapter.layer(config, device, parameters)(adapter.to_native(x.copy(), device)))
 
@@ -93,11 +93,12 @@ def needs_layer(config: LayerConfig, **more: Any) -> Needs:
         anisotropic=any(len(set(scale)) > 1 for scale in factors),
         scale_one=any(1 in scale for scale in factors),
         dtype=config.dtype,
+        layer=config,
         **more,
     )
 
 
-def exact_layer(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], clause: str, case: str) -> None:
+def exact_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], clause: str, case: str) -> None:
     """Demand exactly the formula on integers, whose sums are exact."""
     parameters = parameters_for(config, integers=True)
     x = small_integers((2, *spatial, config.in_channels), config.dtype)
@@ -107,7 +108,7 @@ def exact_layer(adapter: Adapter, device: str, *, config: LayerConfig, spatial: 
 
 
 def bounded_layer(
-    adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], data: str, clause: str, case: str
+    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], data: str, clause: str, case: str
 ) -> Evidence:
     """On real numbers every output lies within the bound of its sum. ``data``: normal, or cancelling (S much larger than R)."""
     parameters = parameters_for(config, integers=False)
@@ -124,7 +125,7 @@ def bounded_layer(
     return Evidence(ratio)
 
 
-def shapes_of_layer(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
+def shapes_of_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
     """Demand that a layer as it comes holds the shapes of SC-002, and puts out C channels on r times the extents."""
     layer = adapter.layer(config, device)
     wanted = [{name: values.shape for name, values in stage.items()} for stage in parameters_for(config, integers=True)]
@@ -138,7 +139,7 @@ def shapes_of_layer(adapter: Adapter, device: str, *, config: LayerConfig, spati
         raise Mismatch(difference.message("SC-002", case))
 
 
-def loads_and_returns(adapter: Adapter, device: str, *, config: LayerConfig, case: str) -> None:
+def loads_and_returns(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that the parameters that were loaded are the ones that are held, in the canonical layout."""
     parameters = parameters_for(config, integers=True)
     for number, (stage, held) in enumerate(zip(parameters, adapter.layer(config, device, parameters).parameters(), strict=True)):
@@ -148,7 +149,7 @@ def loads_and_returns(adapter: Adapter, device: str, *, config: LayerConfig, cas
                 raise Mismatch(difference.message("SC-002", case, f"{name} of stage {number}"))
 
 
-def permuted_layer(adapter: Adapter, device: str, *, source: str, target: str, case: str) -> None:
+def permuted_layer(adapter: AdapterProtocol, device: str, *, source: str, target: str, case: str) -> None:
     """Demand that two layers of two orders, the channels of the second permuted by CP-001, give the same on integers."""
     config = LayerConfig(2, 3, 2, (3, 2), (2, 3), source)
     (stage,) = parameters_for(config, integers=True)
@@ -173,9 +174,12 @@ def blurred_bound(y: np.ndarray, bound: np.ndarray | float, scale: tuple[int, ..
     return n * u * oracle.box_blur(size, scale) + compare.unit_roundoff(dtype) * exact + carried
 
 
-def box(adapter: Adapter, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], dtype: str, case: str) -> Evidence:
-    """Demand that the blur is the mean over the positions that exist, within BL-003, in shape and dtype of its input."""
-    y = normal(shape, dtype, seed=3)
+def box(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], dtype: str, case: str) -> Evidence:
+    """Demand that the blur is the mean over the positions that exist, within BL-003, in shape and dtype of its input.
+
+    BL-001 is judged on integers whose means are integers, so that it says which positions are in the mean; how it rounds says BL-003.
+    """
+    y = small_integers(shape, dtype) * dtype_of(dtype).type(36) if case.startswith("BL-001") else normal(shape, dtype, seed=3)
     exact = oracle.box_blur(y, scale)
     bound = blurred_bound(y.astype(np.longdouble), 0.0, scale, dtype)
     ratio, difference = compare.within(adapter.to_numpy(adapter.box_blur(adapter.to_native(y, device), scale)), exact, bound, y.dtype)
@@ -184,7 +188,7 @@ def box(adapter: Adapter, device: str, *, shape: tuple[int, ...], scale: tuple[i
     return Evidence(ratio)
 
 
-def blurred_layer(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> Evidence:
+def blurred_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> Evidence:
     """Demand that a layer with blur is the layer, then the box of its scale."""
     parameters = parameters_for(config, integers=True)
     x = small_integers((2, *spatial, config.in_channels), config.dtype)
@@ -196,7 +200,7 @@ def blurred_layer(adapter: Adapter, device: str, *, config: LayerConfig, spatial
     return Evidence(ratio)
 
 
-def constant_interior(adapter: Adapter, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> Evidence:
+def constant_interior(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> Evidence:
     """Demand that a constant input gives, under the blur, a constant interior for weights that are not ICNR.
 
     Every interior output may differ from the first by the sum of both bounds.
@@ -216,7 +220,7 @@ def constant_interior(adapter: Adapter, device: str, *, config: LayerConfig, spa
     return Evidence(ratio)
 
 
-def measure(adapter: Adapter, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], case: str) -> Evidence:
+def measure(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], case: str) -> Evidence:
     """Demand that the measure is the root mean square of the offsets' means, 0 on constant blocks, and blind to an added constant."""
     rough = small_integers(shape, "float64", modulus=97)
     low = (*shape[: -len(scale) - 1], *(n // r for n, r in zip(shape[-len(scale) - 1 : -1], scale, strict=True)), shape[-1])
@@ -239,7 +243,7 @@ def measure(adapter: Adapter, device: str, *, shape: tuple[int, ...], scale: tup
 
 
 def convolution(
-    adapter: Adapter,
+    adapter: AdapterProtocol,
     device: str,
     *,
     shape: tuple[int, ...],
@@ -272,7 +276,7 @@ def convolution(
 
 
 def transposed(
-    adapter: Adapter,
+    adapter: AdapterProtocol,
     device: str,
     *,
     kernel: tuple[int, ...],
@@ -294,7 +298,7 @@ def transposed(
         raise Mismatch(difference.message("CV-004", case))
 
 
-def nearest(adapter: Adapter, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], dtype: str, case: str) -> None:
+def nearest(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], dtype: str, case: str) -> None:
     """Nearest-neighbour upsampling repeats every bit pattern over its block."""
     x = special_bits(dtype, prod(shape)).reshape(shape)
     actual = adapter.to_numpy(adapter.nearest_upsample(adapter.to_native(x, device), scale))

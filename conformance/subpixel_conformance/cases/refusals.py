@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..adapter import Adapter
+from ..adapter import AdapterProtocol
 from ..case import Case, Mismatch, Needs, claims_of
 
-Attempt = Callable[[Adapter, str], Any]
+Attempt = Callable[[AdapterProtocol, str], Any]
 
 
-def refused(adapter: Adapter, device: str, *, attempt: Attempt, asked: str, clause: str, case: str) -> None:
+def refused(adapter: AdapterProtocol, device: str, *, attempt: Attempt, asked: str, clause: str, case: str) -> None:
     """Raise `Mismatch` when the attempt comes to a value. Any exception before that will do, whatever its type."""
     try:
         value = attempt(adapter, device)
+    except Mismatch:
+        raise
     except Exception:
         return
     what = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
@@ -29,7 +31,7 @@ def shifted(operation: str, shape: tuple[int, ...], scale: Any, order: Any = Non
     ``shape`` is in channels_last; it is turned for an implementation that only knows channels_first.
     """
 
-    def attempt(adapter: Adapter, device: str) -> np.ndarray:
+    def attempt(adapter: AdapterProtocol, device: str) -> np.ndarray:
         claims = claims_of(adapter)
         layout = claims.data_formats[0]
         turned = (*shape[:1], *shape[-1:], *shape[1:-1]) if layout == "channels_first" and len(shape) > 2 else shape
@@ -44,7 +46,7 @@ def shifted(operation: str, shape: tuple[int, ...], scale: Any, order: Any = Non
 def measured(operation: str, shape: tuple[int, ...], scale: Any) -> Attempt:
     """Return an attempt at a blur, a nearest-neighbour upsampling or the checkerboard measure."""
 
-    def attempt(adapter: Adapter, device: str) -> Any:
+    def attempt(adapter: AdapterProtocol, device: str) -> Any:
         y = getattr(adapter, operation)(adapter.to_native(np.ones(shape, dtype=np.float32), device), scale)
         return y if operation == "checkerboard" else adapter.to_numpy(y)
 
@@ -54,7 +56,7 @@ def measured(operation: str, shape: tuple[int, ...], scale: Any) -> Attempt:
 def planned(*arguments: Any, **options: Any) -> Attempt:
     """Return an attempt at a plan."""
 
-    def attempt(adapter: Adapter, device: str) -> Any:
+    def attempt(adapter: AdapterProtocol, device: str) -> Any:
         return [stage.scale for stage in adapter.plan_stages(*arguments, **options).stages]
 
     return attempt

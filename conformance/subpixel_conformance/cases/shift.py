@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import compare, identify, oracle
-from ..adapter import DATA_FORMATS, ORDERS, Adapter
+from ..adapter import DATA_FORMATS, ORDERS, AdapterProtocol
 from ..case import DTYPES, Case, Mismatch, Needs, dtype_of
 from .arrays import Labelled, distinct_integers, labelled, small_integers, special_bits
 
@@ -83,7 +83,7 @@ class Call:
         operation = oracle.inverse_phase_shift if self.inverse else oracle.phase_shift
         return operation(x, self.scale, order=self.order, data_format=self.data_format)
 
-    def function(self, adapter: Adapter) -> Callable[[Any], Any]:
+    def function(self, adapter: AdapterProtocol) -> Callable[[Any], Any]:
         """Return the implementation's own, native tensor in, native tensor out."""
         operation = getattr(adapter, self.operation)
 
@@ -92,11 +92,11 @@ class Call:
 
         return call
 
-    def run(self, adapter: Adapter, device: str, x: np.ndarray) -> np.ndarray:
+    def run(self, adapter: AdapterProtocol, device: str, x: np.ndarray) -> np.ndarray:
         """Return what the implementation gives. It gets a copy, so that it may do with it what it wants."""
         return adapter.to_numpy(self.function(adapter)(adapter.to_native(x.copy(), device)))
 
-    def demand_equal(self, adapter: Adapter, clause: str, case: str, x: Labelled, y: np.ndarray, expected: np.ndarray) -> None:
+    def demand_equal(self, adapter: AdapterProtocol, clause: str, case: str, x: Labelled, y: np.ndarray, expected: np.ndarray) -> None:
         """Raise `Mismatch` unless ``y`` is ``expected``, bit for bit."""
         difference = compare.bitwise(y, expected)
         if difference is None:
@@ -110,7 +110,7 @@ class Call:
         )
 
 
-def reproduction(adapter: Adapter, call: Call, x: Labelled, difference: compare.Difference) -> str:
+def reproduction(adapter: AdapterProtocol, call: Call, x: Labelled, difference: compare.Difference) -> str:
     """Return Python that shows the first wrong element, without this suite where the adapter has a ``snippet``."""
     lines = ["import numpy as np"]
     if call.dtype == "bfloat16":
@@ -130,13 +130,13 @@ def reproduction(adapter: Adapter, call: Call, x: Labelled, difference: compare.
 # --- the checks ---
 
 
-def matches_formula(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def matches_formula(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the output is the formula's, on labelled values."""
     for x in labelled(call.shape, call.dtype):
         call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), call.expected(x.array))
 
 
-def matches_some_order(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def matches_some_order(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that every axis has its own factor: the output is that of one of the four orders. Which one is judged by PS-001 to PS-004."""
     for x in labelled(call.shape, call.dtype):
         y = call.run(adapter, device, x.array)
@@ -144,7 +144,7 @@ def matches_some_order(adapter: Adapter, device: str, *, call: Call, clause: str
             call.demand_equal(adapter, clause, case, x, y, call.expected(x.array))
 
 
-def same_in_both_formats(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def same_in_both_formats(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the implementation's own channels_last result is its channels_first result with the axis moved."""
     axis = len(call.batch)
     first = replace(call, data_format="channels_first")
@@ -154,7 +154,7 @@ def same_in_both_formats(adapter: Adapter, device: str, *, call: Call, clause: s
     first.demand_equal(adapter, clause, case, x, y, np.ascontiguousarray(np.moveaxis(last, -1, axis)))
 
 
-def sample_by_sample(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def sample_by_sample(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that every sample alone gives what it gives among others."""
     (x,) = labelled(call.shape, call.dtype)
     expected = np.zeros(call.output_shape, dtype=dtype_of(call.dtype))
@@ -168,7 +168,7 @@ def sample_by_sample(adapter: Adapter, device: str, *, call: Call, clause: str, 
     call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
 
 
-def same_as_one_batch_axis(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def same_as_one_batch_axis(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that any number of batch axes gives what their samples give under one batch axis, or under none."""
     (x,) = labelled(call.shape, call.dtype)
     folded = replace(call, batch=(prod(call.batch),))
@@ -176,13 +176,13 @@ def same_as_one_batch_axis(adapter: Adapter, device: str, *, call: Call, clause:
     call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
 
 
-def identity(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def identity(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that all factors 1 leave every value where it is."""
     (x,) = labelled(call.shape, call.dtype)
     call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), x.array)
 
 
-def empty(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def empty(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand the shape of the formula, without elements."""
     x = np.zeros(call.shape, dtype=dtype_of(call.dtype))
     difference = compare.bitwise(call.run(adapter, device, x), np.zeros(call.output_shape, dtype=x.dtype))
@@ -191,7 +191,7 @@ def empty(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) 
         raise Mismatch(difference.message(clause, case), reproduction=reproduction(adapter, call, Labelled(x, source), difference))
 
 
-def keeps_bits(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def keeps_bits(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the bit patterns and the dtype come out that went in. Where they are is judged by PS-001 to PS-004."""
     x = special_bits(call.dtype, prod(call.shape)).reshape(call.shape)
     y = call.run(adapter, device, x)
@@ -205,7 +205,17 @@ def keeps_bits(adapter: Adapter, device: str, *, call: Call, clause: str, case: 
         raise Mismatch(f"{clause} ({case}): the bit pattern 0x{lost[::-1].hex()} ({text}) must come out as often as it went in")
 
 
-def leaves_input(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def keeps_result(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand that a result stays what it is when the operation is called again: it is a copy, not a place that is written anew."""
+    (x,) = labelled(call.shape, call.dtype)
+    first, second = (adapter.to_native(array.copy(), device) for array in (x.array, x.array[::-1].copy()))
+    function = call.function(adapter)
+    y = function(first)
+    function(second)
+    call.demand_equal(adapter, clause, f"{case}, after another call", x, adapter.to_numpy(y), call.expected(x.array))
+
+
+def leaves_input(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the input has the same bytes afterwards, both the native tensor and the array that it was made of."""
     (x,) = labelled(call.shape, call.dtype)
     array = x.array.copy()
@@ -217,7 +227,7 @@ def leaves_input(adapter: Adapter, device: str, *, call: Call, clause: str, case
             raise Mismatch(difference.message(clause, case, what))
 
 
-def any_memory(adapter: Adapter, device: str, *, call: Call, clause: str, case: str, layout: str) -> None:
+def any_memory(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, layout: str) -> None:
     """Demand that the result for this memory layout is the one for a contiguous copy."""
     (x,) = labelled(call.shape, call.dtype)
     view = LAYOUTS[layout](x.array)
@@ -281,7 +291,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def undone(adapter: Adapter, device: str, *, call: Call, clause: str, case: str) -> None:
+def undone(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the other operation, of the same order, brings everything back. ``call`` goes first."""
     back = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
     for x in labelled(call.shape, call.dtype):
@@ -291,7 +301,17 @@ def undone(adapter: Adapter, device: str, *, call: Call, clause: str, case: str)
             raise Mismatch(difference.message(clause, case, "the input that came back, x"))
 
 
-def permutation(adapter: Adapter, device: str, *, scale: tuple[int, ...], source: str, target: str, clause: str, case: str) -> None:
+def undone_at_once(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
+    """Demand the same of a native tensor that goes from one operation into the other as it comes, in whatever memory it lies."""
+    back = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
+    (x,) = labelled(call.shape, call.dtype)
+    native = adapter.to_native(x.array.copy(), device)
+    difference = compare.bitwise(adapter.to_numpy(back.function(adapter)(call.function(adapter)(native))), x.array)
+    if difference is not None:
+        raise Mismatch(difference.message(clause, case, "the input that came back, x"))
+
+
+def permutation(adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...], source: str, target: str, clause: str, case: str) -> None:
     """Demand the permutation of CP-001."""
     channels = 3 * prod(scale)
     p = np.asarray(adapter.channel_permutation(channels, scale, source=source, target=target))
@@ -300,7 +320,7 @@ def permutation(adapter: Adapter, device: str, *, scale: tuple[int, ...], source
         raise Mismatch(difference.message(clause, case, "p"))
 
 
-def permuted_weights(adapter: Adapter, device: str, *, source: str, target: str, clause: str, case: str) -> None:
+def permuted_weights(adapter: AdapterProtocol, device: str, *, source: str, target: str, clause: str, case: str) -> None:
     """Demand that a convolution and a shift of one order equal the permuted convolution and the shift of the other: exact on integers."""
     scale = (2, 3)
     x = adapter.to_native(small_integers((2, 4, 5, 3), "float32"), device)
@@ -378,7 +398,7 @@ def article(x: np.ndarray, r: int, color: bool) -> np.ndarray:
     return X.reshape(n, rows * r, columns * r, channels // r**2)
 
 
-def matches_article(adapter: Adapter, device: str, *, call: Call, clause: str, case: str, color: bool) -> None:
+def matches_article(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, color: bool) -> None:
     """Demand what the article's function gives."""
     (x,) = labelled(call.shape, call.dtype)
     y = call.run(adapter, device, x.array)
@@ -432,14 +452,22 @@ def cases(profile: str) -> Iterator[Case]:
         case = f"IP-002/{call.slug}-first"
         check = partial(undone, call=call, clause="IP-002", case=case)
         yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
+        if full or call.scale == (2, 2):
+            case = f"IP-002/{call.slug}-at-once"
+            check = partial(undone_at_once, call=call, clause="IP-002", case=case)
+            yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
     yield from _permutation_cases(full)
 
 
 def _property_cases(call: Call, full: bool) -> Iterator[Case]:
     isotropic = len(set(call.scale)) == 1
     yield _judged("PS-006", "own-factor", matches_some_order, call)
+    if not isotropic:
+        yield _judged("PS-006", "own-factor", matches_some_order, replace(call, scale=(2, 9), channels=2))
     yield _judged("PS-007", "samples", sample_by_sample, call)
     yield _judged("PS-011", "input", leaves_input, call)
+    if isotropic:
+        yield _judged("PS-010", "kept", keeps_result, call)
     ones = (1,) * len(call.scale)
     if isotropic:
         yield _judged("PS-008", "identity", identity, replace(call, scale=ones, channels=5))
@@ -458,17 +486,19 @@ def _property_cases(call: Call, full: bool) -> Iterator[Case]:
     if isotropic:
         for dtype in DTYPES:
             if full or dtype in ("float16", "float32", "float64", "bfloat16", "complex64", "int8", "bool"):
-                yield _judged("PS-010", "bits", keeps_bits, replace(call, dtype=dtype))
+                yield _judged("PS-010", "bits", keeps_bits, replace(call, dtype=dtype), needs={"bit_patterns": True})
     for layout in LAYOUTS:
         if isotropic or full:
             yield _judged("PS-012", layout, any_memory, call, layout=layout)
 
 
 def _format_cases(full: bool) -> Iterator[Case]:
-    geometries = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)]
-    for (scale, batch, spatial, channels), order, operation in product(geometries if full else geometries[:3], ORDERS, OPERATIONS):
+    geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3,), (2,), (4,), 2), ((2, 2), (2,), (3, 5), 4)]
+    more: list[Any] = [((2, 1, 3), (2,), (3, 2, 4), 2)]
+    for (scale, batch, spatial, channels), order, operation in product(geometries + (more if full else []), ORDERS, OPERATIONS):
         call = Call(operation, scale, order, "channels_first", batch, spatial, channels)
-        yield _judged("PS-005", "formats", same_in_both_formats, call, needs={"second_format": "channels_last"})
+        slug = "four-channels-" if channels == 4 else ""
+        yield _judged("PS-005", "formats", same_in_both_formats, call, slug=slug, needs={"second_format": "channels_last"})
 
 
 def _permutation_cases(full: bool) -> Iterator[Case]:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from .. import oracle
-from ..adapter import Adapter
+from ..adapter import AdapterProtocol
 from ..case import Case, Mismatch, Needs
 
 Factors = tuple[tuple[int, ...], ...]
@@ -44,7 +44,7 @@ WANTED: tuple[tuple[tuple[int, ...], int, int, int, int | None], ...] = (
 """(scale, channels in, channels out, kernel size, width)"""
 
 
-def counted(adapter: Adapter, device: str, *, chain: Any, bias: bool, separable: bool, clause: str, case: str) -> None:
+def counted(adapter: AdapterProtocol, device: str, *, chain: Any, bias: bool, separable: bool, clause: str, case: str) -> None:
     """Demand that the numbers of a given chain are those that counting gives, as integers."""
     _, factors, inputs, outputs, kernel_size, width = chain
     ndim = len(factors[0])
@@ -76,7 +76,16 @@ def counted(adapter: Adapter, device: str, *, chain: Any, bias: bool, separable:
 
 
 def chosen(
-    adapter: Adapter, device: str, *, wanted: Any, bias: bool, separable: bool, objective: str, budget: float | None, clause: str, case: str
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    wanted: Any,
+    bias: bool,
+    separable: bool,
+    objective: str,
+    budget: float | None,
+    clause: str,
+    case: str,
 ) -> None:
     """Demand that the plan that is chosen is the best of all factorizations; where the budget allows none, it is refused."""
     scale, inputs, outputs, kernel_size, width = wanted

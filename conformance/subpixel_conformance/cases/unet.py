@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import compare, oracle
-from ..adapter import ORDERS, Adapter, Network
+from ..adapter import ORDERS, AdapterProtocol, Network
 from ..case import Case, Evidence, Mismatch, Needs, dtype_of
 from ..oracle_unet import Arrays, Rounding, Step, Unet, wide
 from .arrays import small_integers
@@ -228,7 +228,7 @@ class Traced:
     trace: Mapping[str, np.ndarray]
 
 
-def applied(adapter: Adapter, device: str, network: Network, params: Mapping[str, np.ndarray], x: np.ndarray) -> Traced:
+def applied(adapter: AdapterProtocol, device: str, network: Network, params: Mapping[str, np.ndarray], x: np.ndarray) -> Traced:
     """Return output and trace of a network outside training."""
     y = adapter.to_numpy(network(adapter.to_native(x.copy(), device)))
     trace = network.trace(adapter.to_native(x.copy(), device))
@@ -238,7 +238,7 @@ def applied(adapter: Adapter, device: str, network: Network, params: Mapping[str
 _traces: WeakKeyDictionary[Any, dict[Any, Traced]] = WeakKeyDictionary()
 
 
-def traced(adapter: Adapter, device: str, net: Net, data: str, dtype: str) -> Traced:
+def traced(adapter: AdapterProtocol, device: str, net: Net, data: str, dtype: str) -> Traced:
     """Return output and trace of one network, made once for every implementation: several clauses are judged by the same ones."""
     known = _traces.setdefault(adapter, {})
     key = (device, net, data, dtype)
@@ -298,7 +298,7 @@ def judge_layers(
     return ratio
 
 
-def layers_of_clause(adapter: Adapter, device: str, *, net: Net, clause: str, case: str) -> None:
+def layers_of_clause(adapter: AdapterProtocol, device: str, *, net: Net, clause: str, case: str) -> None:
     """On integers, demand exactly the formula of the layers that the clause is about, each given its own input."""
     found = traced(adapter, device, net, "integers", "float32")
     judge_layers(net, found, None, clause, case, lambda step: clause_of(net, step) == clause)
@@ -314,7 +314,7 @@ def demand_first_positions(net: Net, found: Traced, clause: str, case: str) -> N
         raise Mismatch(difference.message(clause, case, "y, the first positions of the last layer"))
 
 
-def extents(adapter: Adapter, device: str, *, net: Net, spatial: Shape, case: str) -> None:
+def extents(adapter: AdapterProtocol, device: str, *, net: Net, spatial: Shape, case: str) -> None:
     """Demand the padding, the extents of every level and the crop of UN-007 for an input of these extents: exactly, on integers."""
     found = traced(adapter, device, net, "integers", "float32")
     if spatial != net.spatial:
@@ -330,7 +330,7 @@ def extents(adapter: Adapter, device: str, *, net: Net, spatial: Shape, case: st
     demand_first_positions(net, found, "UN-007", case)
 
 
-def exact_network(adapter: Adapter, device: str, *, net: Net, dtype: str, mode: str, case: str) -> None:
+def exact_network(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str, mode: str, case: str) -> None:
     """Demand exactly the integers of the formulas, end to end."""
     params, x, _ = integers(net, dtype)
     if mode == "eager" and dtype == "float32":
@@ -348,7 +348,7 @@ def exact_network(adapter: Adapter, device: str, *, net: Net, dtype: str, mode: 
         raise Mismatch(difference.message("UN-012", case))
 
 
-def bounded_network(adapter: Adapter, device: str, *, net: Net, dtype: str, case: str) -> Evidence:
+def bounded_network(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str, case: str) -> Evidence:
     """Demand of every layer that it lies within its bound, given its own input; report how far the output is from the formulas' own."""
     found = traced(adapter, device, net, "normal", dtype)
     exact = net.unet.forward(found.params, found.x).y
@@ -365,13 +365,13 @@ def bounded_network(adapter: Adapter, device: str, *, net: Net, dtype: str, case
 # --- normalization ---
 
 
-def normalizations(adapter: Adapter, device: str, *, net: Net, dtype: str, clause: str, case: str) -> Evidence:
+def normalizations(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str, clause: str, case: str) -> Evidence:
     """Demand of every normalization that it is that of its clause, within UN-012, given its own input."""
     found = traced(adapter, device, net, "normal", dtype)
     return Evidence(judge_layers(net, found, ROUNDING[dtype], clause, case, lambda step: step.kind == "norm"))
 
 
-def trained(adapter: Adapter, device: str, *, net: Net, dtype: str, case: str) -> Evidence:
+def trained(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str, case: str) -> Evidence:
     """Demand outputs and running statistics of two calls in training, then evaluation with what was gathered.
 
     The bound is that of all roundings before it, carried through layer by layer (``Unet.forward``).
@@ -408,13 +408,13 @@ def trained(adapter: Adapter, device: str, *, net: Net, dtype: str, case: str) -
     return Evidence(ratio)
 
 
-def one_value(adapter: Adapter, device: str) -> np.ndarray:
+def one_value(adapter: AdapterProtocol, device: str) -> np.ndarray:
     """Attempt to train on one value per channel."""
     network = adapter.unet(SHALLOW.config, device, _copies(reals(SHALLOW, "float32")[0]), "float32")
     return adapter.to_numpy(network(adapter.to_native(np.ones((1, 1, 1, 2), np.float32), device), training=True))
 
 
-def refusal_changes_nothing(adapter: Adapter, device: str, *, net: Net, case: str) -> None:
+def refusal_changes_nothing(adapter: AdapterProtocol, device: str, *, net: Net, case: str) -> None:
     """Demand that training on one value per channel of the deepest level alone is refused, and all parameters are as before."""
     params, _ = reals(net, "float32")
     network = adapter.unet(net.config, device, _copies(params), "float32")
@@ -437,7 +437,7 @@ def refusal_changes_nothing(adapter: Adapter, device: str, *, net: Net, case: st
 # --- parameters ---
 
 
-def held_parameters(adapter: Adapter, device: str, *, net: Net, case: str) -> None:
+def held_parameters(adapter: AdapterProtocol, device: str, *, net: Net, case: str) -> None:
     """Demand the names and shapes of a network as it comes, and of a loaded one every value as it was given."""
     wanted = net.unet.learned | net.unet.statistics
     given = reals(net, "float32")[0]
@@ -459,7 +459,7 @@ ALARM = 1e-7
 """The probability that a fresh network that is right fails one of the tests of UN-009, all kernels of a network together."""
 
 
-def fresh(adapter: Adapter, device: str, *, net: Net, case: str) -> Evidence:
+def fresh(adapter: AdapterProtocol, device: str, *, net: Net, case: str) -> Evidence:
     """Demand fresh parameters: zeros and ones where they must be, ICNR, and kernels that are normal with the variance of UN-009.
 
     For a kernel of n values the sum of squares over the variance is chi-square: beyond ``n + 2√(nt) + 2t``, or under ``n - 2√(nt)``, with
@@ -517,7 +517,7 @@ FRESH_NETS = (
 )
 
 
-def counted(adapter: Adapter, device: str, *, net: Net, case: str) -> None:
+def counted(adapter: AdapterProtocol, device: str, *, net: Net, case: str) -> None:
     """Demand the numbers that counting gives, as integers."""
     arithmetic = adapter.unet_arithmetic(net.config)
     rows: list[tuple[str, Any, int]] = [("parameters", arithmetic.parameters, net.unet.parameters)]
@@ -541,7 +541,7 @@ COUNTED = (
 
 
 def _gradients(
-    adapter: Adapter, device: str, net: Net, params: Arrays, x: np.ndarray, cotangent: Any, dtype: str, **options: Any
+    adapter: AdapterProtocol, device: str, net: Net, params: Arrays, x: np.ndarray, cotangent: Any, dtype: str, **options: Any
 ) -> Arrays:
     network: Network = adapter.unet(net.config, device, _copies(params), dtype)
     native, weights = adapter.to_native(x.copy(), device), adapter.to_native(np.asarray(cotangent).astype(x.dtype), device)
@@ -556,7 +556,7 @@ def _all_named(found: Mapping[str, np.ndarray], net: Net, case: str) -> None:
         )
 
 
-def exact_gradients(adapter: Adapter, device: str, *, net: Net, case: str) -> None:
+def exact_gradients(adapter: AdapterProtocol, device: str, *, net: Net, case: str) -> None:
     """Demand exactly the gradients of the formulas on integers, where inputs of a ReLU may be 0."""
     params, x, cotangent = integers(net, "float32", backwards=True)
     found = _gradients(adapter, device, net, params, x, cotangent, "float32")
@@ -582,7 +582,7 @@ def without_kinks(net: Net, dtype: str, sparse: bool) -> tuple[Arrays, np.ndarra
     raise ValueError(f"{net.name} must have parameters without a kink in {dtype}; none were found")
 
 
-def bounded_gradients(adapter: Adapter, device: str, *, net: Net, dtype: str, sparse: bool, case: str) -> Evidence:
+def bounded_gradients(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str, sparse: bool, case: str) -> Evidence:
     """Demand gradients within what the roundings of all sums, forward and back, allow: `Unet.gradient_errors`."""
     params, x, run = without_kinks(net, dtype, sparse)
     cotangent = np.random.default_rng(9).normal(size=run.y.shape).astype(dtype)
@@ -635,7 +635,7 @@ def differences(net: Net, seed: int) -> tuple[Arrays, np.ndarray, np.ndarray, li
     raise ValueError(f"{net.name} must have three directions without a kink")
 
 
-def along_directions(adapter: Adapter, device: str, *, net: Net, case: str) -> Evidence:
+def along_directions(adapter: AdapterProtocol, device: str, *, net: Net, case: str) -> Evidence:
     """Demand of the gradient in training, through the statistics of normalization, that its products with directions are the derivatives.
 
     Allowed are what cutting off leaves, and ``2**-30`` of the sum of absolute products for rounding, which in float64 leaves 23 bits for
@@ -665,7 +665,7 @@ RATES = {"sgd": 0.125, "adam": 0.01}
 ADAM_EPSILON = 1e-8
 
 
-def stepped(adapter: Adapter, device: str, *, net: Net, dtype: str, optimizer: str, sparse: bool, case: str) -> Evidence:
+def stepped(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str, optimizer: str, sparse: bool, case: str) -> Evidence:
     """Demand the parameters after one step on the mean squared error.
 
     The gradient is that of the oracle, within the bound of UN-013. Adam's first step is ``lr·s(g)``, where ``s(g) = g/(|g| + ε)`` grows
@@ -696,7 +696,7 @@ def stepped(adapter: Adapter, device: str, *, net: Net, dtype: str, optimizer: s
     return _within({name: np.asarray(values) for name, values in held.items()}, exact, bounds, "after one step, ", case)
 
 
-def statistics_of_step(adapter: Adapter, device: str, *, net: Net, optimizer: str, case: str) -> Evidence:
+def statistics_of_step(adapter: AdapterProtocol, device: str, *, net: Net, optimizer: str, case: str) -> Evidence:
     """Demand that a step moves the running statistics by the rule of UN-006, and by nothing else."""
     params, x = reals(net, "float64")
     run = net.unet.forward(params, x, training=True, u=U["float64"])
@@ -736,10 +736,10 @@ WRONG_CONFIGURATIONS: tuple[tuple[str, Any], ...] = (
 """Each is wrong by itself in the network `GROUP`, of widths (4, 8) in 2 groups."""
 
 
-def attempted(config: Mapping[str, Any], shape: Shape, params: Any = None) -> Callable[[Adapter, str], Any]:
+def attempted(config: Mapping[str, Any], shape: Shape, params: Any = None) -> Callable[[AdapterProtocol, str], Any]:
     """Return an attempt at a network and its output."""
 
-    def attempt(adapter: Adapter, device: str) -> Any:
+    def attempt(adapter: AdapterProtocol, device: str) -> Any:
         network = adapter.unet(config, device, params, "float32")
         return adapter.to_numpy(network(adapter.to_native(np.ones(shape, np.float32), device)))
 

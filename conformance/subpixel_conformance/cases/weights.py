@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import compare, oracle, weight_file
-from ..adapter import ORDERS, Adapter
+from ..adapter import ORDERS, AdapterProtocol
 from ..case import Case, Mismatch, Needs
 from ..clauses import specification_version
 from .arrays import normal, special_bits
@@ -217,7 +217,7 @@ def _same(actual: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], 
             raise Mismatch(difference.message(clause, case, name))
 
 
-def holds_tensors(adapter: Adapter, device: str, *, network: Network, order: str, dtype: str, special: bool, case: str) -> None:
+def holds_tensors(adapter: AdapterProtocol, device: str, *, network: Network, order: str, dtype: str, special: bool, case: str) -> None:
     """Demand that a file holds exactly the tensors that were saved, in the order that it says."""
     tensors = network.special(dtype) if special else network.tensors(dtype)
     with _file() as path:
@@ -227,7 +227,7 @@ def holds_tensors(adapter: Adapter, device: str, *, network: Network, order: str
     _same(found, network.moved(tensors, order, told if told in ORDERS else order), "WF-001", case)
 
 
-def describes_itself(adapter: Adapter, device: str, *, network: Network, order: str, case: str) -> None:
+def describes_itself(adapter: AdapterProtocol, device: str, *, network: Network, order: str, case: str) -> None:
     """Demand the five keys with their values, and kernels in the order that is told."""
     tensors = network.tensors("float32")
     with _file() as path:
@@ -258,7 +258,7 @@ def describes_itself(adapter: Adapter, device: str, *, network: Network, order: 
 FILE_NAMES = ("network.safetensors", "network", "my best network (2).weights", "réseau – 网络.safetensors", ".hidden", "a.b.c.npz")
 
 
-def replaces(adapter: Adapter, device: str, *, name: str, case: str) -> None:
+def replaces(adapter: AdapterProtocol, device: str, *, name: str, case: str) -> None:
     """Demand that a file that is there becomes another one, whole: who has the old one open still reads all of it. Nothing else is left."""
     old, new = IMAGE.tensors("float32"), IMAGE.tensors("float32", seed=100)
     with TemporaryDirectory() as folder:
@@ -276,7 +276,7 @@ def replaces(adapter: Adapter, device: str, *, name: str, case: str) -> None:
         raise Mismatch(f"WF-003 ({case}): nothing must be left beside {name!r}; got {left}")
 
 
-def refuses_to_write(adapter: Adapter, device: str, *, change: Callable[[Tensors], Tensors], asked: str, case: str) -> None:
+def refuses_to_write(adapter: AdapterProtocol, device: str, *, change: Callable[[Tensors], Tensors], asked: str, case: str) -> None:
     """Demand that parameters that are none of the configuration are refused, and that the file stays as it was."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.safetensors"
@@ -299,7 +299,9 @@ def refuses_to_write(adapter: Adapter, device: str, *, change: Callable[[Tensors
 # --- reading ---
 
 
-def reads(adapter: Adapter, device: str, *, network: Network, order: str, target: str | None, dtype: str, special: bool, case: str) -> None:
+def reads(
+    adapter: AdapterProtocol, device: str, *, network: Network, order: str, target: str | None, dtype: str, special: bool, case: str
+) -> None:
     """Demand every bit of a file that the suite wrote, in the order that is asked for. Its tensors do not come in the usual sequence."""
     tensors = network.special(dtype) if special else network.tensors(dtype)
     with _file(weight_file.written(dict(sorted(tensors.items(), reverse=True)), network.metadata(order))) as path:
@@ -311,7 +313,7 @@ def reads(adapter: Adapter, device: str, *, network: Network, order: str, target
     _same(params, network.moved(tensors, order, target or order), "WF-004", case)
 
 
-def comes_back(adapter: Adapter, device: str, *, network: Network, order: str, dtype: str, case: str) -> None:
+def comes_back(adapter: AdapterProtocol, device: str, *, network: Network, order: str, dtype: str, case: str) -> None:
     """Demand that what was saved is loaded."""
     tensors = network.special(dtype)
     with _file() as path:
@@ -323,7 +325,14 @@ def comes_back(adapter: Adapter, device: str, *, network: Network, order: str, d
 
 
 def refuses_to_read(
-    adapter: Adapter, device: str, *, content: Callable[[], bytes], asked: str, words: tuple[tuple[str, ...], ...], clause: str, case: str
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    content: Callable[[], bytes],
+    asked: str,
+    words: tuple[tuple[str, ...], ...],
+    clause: str,
+    case: str,
 ) -> None:
     """Demand a message with the name of the file and, for every entry of ``words``, one of its words."""
     with _file(content()) as path:

@@ -282,9 +282,9 @@ class Honest:
             setattr(self, operation, function)
 
     @staticmethod
-    def _compile(function: Callable[[np.ndarray], np.ndarray], mode: str) -> Callable[[np.ndarray], np.ndarray]:
+    def _compile(function: Callable[..., np.ndarray], mode: str) -> Callable[..., np.ndarray]:
         if mode == "vmap":
-            return lambda x: np.stack([function(sample) for sample in x])
+            return lambda *tensors: np.stack([function(*samples) for samples in zip(*tensors, strict=True)])
         return function
 
     def devices(self) -> dict[str, str | None]:

@@ -1,0 +1,54 @@
+"""transformers' ``InternVLModel.pixel_shuffle``, judged on what its documentation says.
+
+https://huggingface.co/docs/transformers/model_doc/internvl: "pixel shuffle downsampling on vision features" of shape "(batch_size, width,
+height, channels)", to "channels/(scale_factor^2)" with a ``scale_factor`` of 1 / r: so it is an *inverse* phase shift, channels last, 2-D,
+one factor, float only. It names the first spatial axis the width; the suite calls the axes as they come. The order is not stated; trained
+weights depend on the one that it has, DCR, and that is what is judged.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import transformers
+from transformers.models.internvl.modeling_internvl import InternVLModel
+
+from subpixel_conformance.adapters.cpu_eager import TorchEager
+from subpixel_conformance.adapters.one_factor import one_factor
+
+
+def pixel_shuffle(x: torch.Tensor, scale_factor: int) -> torch.Tensor:
+    """Return ``InternVLModel.pixel_shuffle(x, 1 / scale_factor)``; the method uses nothing of its object."""
+    return InternVLModel.pixel_shuffle(None, x, 1 / scale_factor)
+
+
+class Transformers(TorchEager):
+    """``InternVLModel.pixel_shuffle``."""
+
+    name = "transformers"
+    versions: ClassVar[Mapping[str, str]] = {"transformers": transformers.__version__, "torch": torch.__version__}
+    claims: ClassVar[Mapping[str, Any]] = {
+        "operations": ("inverse_phase_shift",),
+        "orders": ("DCR",),
+        "data_formats": ("channels_last",),
+        "ndims": (2,),
+        "batch_ndims": (1,),
+        "anisotropic": False,
+        "dtypes": ("float16", "bfloat16", "float32", "float64"),
+        "devices": ("cpu",),
+        "refusals": ("ER-004",),
+    }
+
+    def inverse_phase_shift(self, x: torch.Tensor, scale: Any, *, order: str, data_format: str) -> torch.Tensor:
+        """Return ``pixel_shuffle(x, 1 / r)``."""
+        return pixel_shuffle(x, one_factor(scale))
+
+    def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
+        """Return the call alone, as anyone can paste it."""
+        return (
+            "import torch\nfrom transformers.models.internvl.modeling_internvl import InternVLModel\n"
+            f"y = InternVLModel.pixel_shuffle(None, torch.from_numpy(x), 1 / {one_factor(scale)}).numpy()"
+        )
+
+
+adapter = Transformers()

@@ -1,4 +1,4 @@
-"""The command ``subpixel``: judge implementations, check and compare reports, read and cite the specification, identify an order, plan stages.
+"""The command ``subpixel``: judge implementations, check reports, read and cite the specification, identify an order, plan stages.
 
 Exit status: 0 conforming, or nothing wrong but known failures; 1 not conforming, or a list of known failures that is out of date; 2 usage;
 3 an adapter or the suite itself broke; 4 incomplete.
@@ -207,8 +207,12 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
             photograph=not options.no_photograph,
             progress=display,
         )
+    written, failed = write_reports(options, outcome)
     scoreboard(outcome, screen)
-    _write_reports(options, outcome, screen)
+    for path in written:
+        screen.line(f"wrote {path}")
+    if failed:
+        raise UsageError("; ".join(failed))
     return outcome.exit_code
 
 
@@ -222,8 +226,9 @@ REPORTS: dict[str, Callable[[Path, runner.Outcome], None]] = {
 """What `conform` can write, by the option that asks for it."""
 
 
-def _write_reports(options: argparse.Namespace, outcome: runner.Outcome, screen: Screen) -> None:
-    """Write every report that was asked for. One that cannot be written does not keep the others from it."""
+def write_reports(options: argparse.Namespace, outcome: runner.Outcome) -> tuple[list[Path], list[str]]:
+    """Write every report that was asked for, and return those written, and why others were not: one line each."""
+    written: list[Path] = []
     failed: list[str] = []
     for name, write in REPORTS.items():
         path = getattr(options, name)
@@ -233,9 +238,8 @@ def _write_reports(options: argparse.Namespace, outcome: runner.Outcome, screen:
             except OSError as error:
                 failed.append(f"{path} cannot be written: {error.strerror}")
             else:
-                screen.line(f"wrote {path}")
-    if failed:
-        raise UsageError("; ".join(failed))
+                written.append(path)
+    return written, failed
 
 
 def chosen(backends: Sequence[str], adapters: Sequence[str], peers: Sequence[str]) -> list[tuple[registry.Spec, bool]]:
@@ -402,7 +406,7 @@ def _exhibits(outcome: runner.Outcome, screen: Screen) -> None:
         photograph, checkerboard = (run.exhibits.get(name, {}) for name in ("photograph", "checkerboard"))
         cells = [cell for row in photograph.get("cells", []) for cell in row]
         shown: list[Cell] = [(f"{sum(cells)}/{len(cells)}", "green" if all(cells) else "red") if cells else ("–", "dim")]
-        measures = [checkerboard.get("constructed"), *(checkerboard.get("variants", {}).get(name) for name in report.VARIANTS)]
+        measures = [checkerboard.get("constructed"), *(checkerboard.get("variants", {}).get(name) for name in page.VARIANTS)]
         shown += [(f"{measure:.1e}" if measure else "0") if isinstance(measure, (int, float)) else ("–", "dim") for measure in measures]
         problems = [f"{name}: {exhibit['error']}" for name, exhibit in run.exhibits.items() if "error" in exhibit]
         if cells or problems or any(isinstance(measure, (int, float)) for measure in measures):

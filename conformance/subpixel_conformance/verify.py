@@ -1,0 +1,173 @@
+"""Whether a report is whole and says what its own results say.
+
+This finds damage: a report cut short, a status or a verdict changed, a result dropped. It does not find forgery: whoever changes a report
+and makes its counts and its checksum anew has a report that is whole. Trust in where it came from has to come from elsewhere.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from subpixel_conformance import report
+from subpixel_conformance.child import plain
+from subpixel_conformance.json_lines import assembled
+from subpixel_conformance.result import Result
+from subpixel_conformance.runner import Case, Missing, Outcome, Run
+from subpixel_conformance.schema import problem
+
+PLANNED = Case("", (), "")
+"""Stands for a planned case: a report says how many there were."""
+
+
+class ReportError(ValueError):
+    """The report is refused. The text is one line that names what is wrong."""
+
+
+def verified(path: Path) -> dict[str, Any]:
+    """Return the document that a JSON or JSON Lines report holds, every check passed.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be read.
+    ReportError
+        Where it is cut short, is no report, or does not follow from its own results.
+    """
+    document = read(path)
+    wrong = next(contradictions(document), None)
+    if wrong is not None:
+        raise ReportError(wrong)
+    return document
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the document that a report holds, its structure checked and nothing else. Raises as `verified` does."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ReportError(f"it must be UTF-8; {error}") from error
+    if not text.strip():
+        raise ReportError("it is empty")
+    first = text.split("\n", 1)[0]
+    try:
+        starts_with_a_line = "type" in json.loads(first)
+    except (ValueError, TypeError, RecursionError):
+        starts_with_a_line = False
+    return _lines(text) if starts_with_a_line else _whole(text)
+
+
+def _whole(text: str) -> dict[str, Any]:
+    try:
+        document = _parsed(text)
+    except ValueError as error:
+        raise ReportError(f"it is cut short, or no JSON: {error}") from error
+    _demand(document, "document", "it")
+    return dict(document)
+
+
+def _lines(text: str) -> dict[str, Any]:
+    lines: list[Any] = []
+    written = text.removesuffix("\n").split("\n")
+    for number, line in enumerate(written, 1):
+        try:
+            value = _parsed(line)
+        except ValueError as error:
+            last = "it is cut short: " if number == len(written) else ""
+            raise ReportError(f"{last}line {number} is no JSON: {error}") from error
+        kind = value.get("type") if isinstance(value, dict) else None
+        if number == 1 or (kind == "footer" and number == len(written)):
+            expected = "header" if number == 1 else "footer"
+        else:
+            expected = "result_line"
+            if kind == "footer":
+                raise ReportError(f"line {number} is the footer, and must be the last of {len(written)} lines")
+        _demand(value, expected, f"line {number}")
+        lines.append(value)
+    if len(lines) < 2 or lines[-1]["type"] != "footer":
+        raise ReportError(f"it has no footer, so it was not finished or is cut short after line {len(lines)}")
+    try:
+        return assembled(lines)
+    except ValueError as error:
+        raise ReportError(str(error)) from error
+
+
+def _parsed(text: str) -> Any:
+    def refused(name: str) -> NoReturn:
+        raise ValueError(f"{name} is no JSON number")
+
+    try:
+        return json.loads(text, parse_constant=refused)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """Return the schema of reports."""
+    return dict(json.loads(report.SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+def _demand(value: Any, definition: str, where: str) -> None:
+    found = problem(value, schema()["$defs"][definition], schema())
+    if found is not None:
+        raise ReportError(found if where == "it" else f"{where}: {found}")
+
+
+# --- what follows from the results ---
+
+
+def contradictions(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what does not follow from the results, one line each, the checksum last; then what is whole and was not finished."""
+    outcome = restored(document)
+    unfinished: list[str] = []
+    for number, (run, said) in enumerate(zip(outcome.runs, document["runs"], strict=True)):
+        name = f"runs[{number}] ({run.adapter} on {run.device or 'no device'})"
+        twice = [case for case, times in Counter(result.case for result in run.results).items() if times > 1]
+        if twice:
+            yield f"{name}: a case must be there once; {twice[0]} is there {Counter(result.case for result in run.results)[twice[0]]} times"
+        for key in ("ran", "counts", "classes", "judged", "verdict"):
+            yield from _differences(f"{name}: {key}", said[key], plain(report.tail(run)[key]))
+        if said["planned"] != said["ran"]:
+            unfinished.append(f"{name}: planned must equal ran; {said['planned']} cases were planned and {said['ran']} ran")
+    for key, follows in plain(report.conclusion(outcome)).items():
+        yield from _differences(key, document[key], follows)
+    if report.sealed(document)["checksum"] != document["checksum"]:
+        yield "the checksum does not fit: something in the report was changed after it was written"
+    yield from unfinished
+
+
+def _differences(name: str, said: Any, follows: Any) -> Iterator[str]:
+    if isinstance(said, dict) and isinstance(follows, dict):
+        for key in dict.fromkeys((*said, *follows)):
+            yield from _differences(f"{name}.{key}", said.get(key, 0), follows.get(key, 0))
+    elif said != follows:
+        yield f"{name} is {said}; from the results follows {follows}"
+
+
+def restored(document: Mapping[str, Any]) -> Outcome:
+    """Return the outcome that a document tells of, as far as verdicts and counts depend on it."""
+    names = {field.name for field in fields(Result)}
+    runs = []
+    for run in document["runs"]:
+        results = [
+            Result(**{name: value for name, value in result.items() if name in names} | {"clauses": tuple(result["clauses"])})
+            for result in run["results"]
+        ]
+        runs.append(
+            Run(
+                run["adapter"],
+                "",
+                run["counted"],
+                run["device"]["name"],
+                planned=[PLANNED] * int(run["planned"]),
+                results=results,
+                exhibits=run["exhibits"],
+                error=run["error"],
+            )
+        )
+    missing = tuple(Missing(**{field.name: entry[field.name] for field in fields(Missing)}) for entry in document["missing"])
+    return Outcome(document["profile"], tuple(runs), missing, amiss=tuple(document["known_failures_amiss"]))

@@ -21,6 +21,7 @@ from subpixel_conformance import badge, clauses, difference, json_lines, junit, 
 from subpixel_conformance import cite as citation
 from subpixel_conformance import verify as verification
 from subpixel_conformance.terminal import Cell, Screen, counting_display, progress_display
+from subpixel_conformance.vectors import command as vectors
 
 STYLES = {"conforming": "green", "non-conforming": "red", "incomplete": "yellow"}
 PLANS_SHOWN = 24
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cite": cite,
         "identify": identify,
         "plan": plan,
+        "vectors": vectors.command,
     }
     try:
         return commands[options.command](options, Screen())
@@ -154,6 +156,8 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument("function", metavar="pkg.mod:callable", help="called with (x, scale); file.py:callable works too")
     command.add_argument("--data-format", choices=("channels_last", "channels_first"), help="both are tried by default")
     command.add_argument("--ndim", type=_positive(int), default=2, metavar="N")
+
+    vectors.add_arguments(commands.add_parser("vectors", help="golden vectors: check, make, publish"))
 
     command = commands.add_parser("plan", help="the direct layer against every chain of stages")
     command.add_argument("scale", metavar="SCALE", help='one factor for all axes ("8") or one per axis ("2,3")')
@@ -448,6 +452,10 @@ def selftest(options: argparse.Namespace, screen: Screen) -> int:
             right=(2,),
         )
     caught, clean = (sum(finding.passed for finding in findings) for findings in (found.mutants, found.nulls))
+    if found.rearranged is not None:
+        screen.line(f"{found.rearranged.rejected} wrong rearrangements rejected, {len(found.rearranged.survivors)} passed")
+    for line in found.amiss:
+        screen.line(line, "red")
     summary = f"{caught} of {len(found.mutants)} mutants rejected for the right clauses, {clean} of {len(found.nulls)} null mutants passed"
     screen.line(summary, "green" if found.passed else "red")
     return 0 if found.passed else 1
@@ -490,13 +498,19 @@ def _judged_by(clause: str, screen: Screen) -> None:
         for case in judging
     ]
     if rows:
-        counted = f"{len(rows)} cases judge it" + (f", {CASES_SHOWN} of them:" if len(rows) > CASES_SHOWN else ":")
+        counted = ("1 case judges it" if len(rows) == 1 else f"{len(rows)} cases judge it") + (
+            f", {CASES_SHOWN} of them:" if len(rows) > CASES_SHOWN else ":"
+        )
         screen.table(counted, ["case", "class", "judged", "profile"], rows[:CASES_SHOWN])
     else:
         screen.line("No case judges it.")
     broken: list[list[Cell]] = [[mutant.name, mutant.history or "–"] for mutant in all_mutants() if clause in mutant.violates]
     if broken:
-        screen.table(f"{len(broken)} mutants break it, and have to be caught", ["mutant", "seen in the wild"], broken)
+        screen.table(
+            f"{'1 mutant breaks' if len(broken) == 1 else f'{len(broken)} mutants break'} it, and must be caught",
+            ["mutant", "seen in the wild"],
+            broken,
+        )
     else:
         screen.line("No mutant breaks it.")
 
@@ -523,7 +537,7 @@ def diff(options: argparse.Namespace, screen: Screen) -> int:
     documents = []
     for path in (options.old, options.new):
         try:
-            documents.append(verification.read(path))
+            documents.append(verification.consistent(path))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from error
         except verification.ReportError as error:

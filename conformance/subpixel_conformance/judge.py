@@ -102,7 +102,10 @@ def judge(case: Case, adapter: AdapterProtocol, device: str) -> Result:
 
 def told(error: BaseException) -> str:
     """Return type and text of an exception; one that means that memory ran out begins with that."""
-    text = f"{type(error).__name__}: {error}"
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # an exception that cannot be told
+        text = type(error).__name__
     short_of_memory = isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY)
     return f"out of memory: {text}" if short_of_memory else text
 

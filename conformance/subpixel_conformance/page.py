@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from subpixel_conformance.runner import JUDGED, WRONG, Outcome, Run
 
 CLOSE_UP = slice(24, 168), slice(48, 240)
 """The part of a layer's output that the page shows, 144 x 192 pixels."""
+TROUBLE = (*WRONG, "known_failure", "unexpected_pass")
+"""What a reader has to see: what is wrong, and what the list of known failures is about."""
 WORST_FIRST = ("crash", "error", "fail", "known_failure", "unexpected_pass", "pass", "unavailable", "not_claimed")
 
 
@@ -33,6 +35,10 @@ def write_html(path: Path, outcome: Outcome) -> None:
         lstrip_blocks=True,
     )
     replace_file(path, environment.get_template("report.html.j2").render(**_page(outcome)))
+
+
+LETTERS = "cefkupon"
+"""One for each status of `WORST_FIRST`, as the data of the page has them."""
 
 
 def _page(outcome: Outcome) -> dict[str, Any]:
@@ -51,15 +57,18 @@ def _page(outcome: Outcome) -> dict[str, Any]:
         "rows": dict(zip([clause.id for area in areas.values() for clause in area], cells, strict=True)),
         "data": {
             "clauses": {clause.id: [clause.level, clause.text, clause.file] for area in areas.values() for clause in area},
-            "runs": [_details(run) for run in outcome.runs],
+            **_cases(outcome.runs),
         },
+        "present": [status for status in WORST_FIRST if any(result.status == status for run in outcome.runs for result in run.results)],
+        "known": known_failures(outcome.runs),
         "shelf": failures(outcome.runs),
         "figures": {order: order_figure(order) for order in ORDERS},
         "orders": ORDERS,
+        "letters": dict(zip(LETTERS, WORST_FIRST, strict=True)),
         "images": _images(outcome.pictures),
         "variants": VARIANTS,
         "measured": [run for run in outcome.runs if "variants" in run.exhibits.get("checkerboard", {})],
-        "wrong": WRONG,
+        "trouble": TROUBLE,
         "unavailable": unavailable(outcome.runs),
         "deviations": deviations(outcome.runs),
         "deviating": [any(row[number] is not None for row in deviations(outcome.runs).values()) for number in range(len(outcome.runs))],
@@ -74,17 +83,42 @@ def _cell(run: Run, clause: str) -> dict[str, Any]:
     return {"status": status, "passed": counts["pass"], "judged": judged, "total": sum(counts.values())}
 
 
-def _details(run: Run) -> dict[str, Any]:
-    """Return what a cell of the page opens: every case as [id, clauses, status], and what there is to tell about it."""
-    cases = []
-    for result in run.results:
-        row: list[Any] = [result.case, result.clauses, result.status]
-        if result.status != "pass":
-            row += [result.message, result.order_found, result.reproduction]
-        elif result.ratio is not None:
-            row += [f"largest error {result.ratio:.2g} times the bound"]
-        cases.append(row)
-    return {"adapter": run.adapter, "device": run.device, "cases": cases}
+def _cases(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return what the cells of the page open, each text and each case once.
+
+    ``cases`` are [id, clauses, class]; ``texts`` whatever is said of them. A run has ``statuses``, for each case its place
+    in `LETTERS`, or a blank for none; and ``details`` of some cases by their number: the error over its bound of one that passed, else
+    [message, order found, reproduction, reason why it is known], all but the order as numbers of texts.
+    """
+    cases: dict[tuple[str, tuple[str, ...], str], int] = {}
+    texts: dict[str, int] = {}
+    shown: list[dict[str, Any]] = []
+    for run in runs:
+        statuses: dict[int, str] = {}
+        details: dict[int, Any] = {}
+        for result in run.results:
+            number = cases.setdefault((result.case, result.clauses, result.conformance_class), len(cases))
+            statuses[number] = LETTERS[WORST_FIRST.index(result.status)]
+            said = [texts.setdefault(text, len(texts)) for text in (result.message, result.reproduction, result.known)]
+            if result.status != "pass":
+                details[number] = [said[0], result.order_found, said[1], said[2]]
+            elif result.ratio is not None:
+                details[number] = f"{result.ratio:.2g}"
+        letters = "".join(statuses.get(number, " ") for number in range(len(cases)))
+        shown.append({"adapter": run.adapter, "device": run.device, "counted": run.counted, "statuses": letters, "details": details})
+    return {"cases": list(cases), "texts": list(texts), "runs": shown}
+
+
+def known_failures(runs: Sequence[Run]) -> list[tuple[Run, str, list[str]]]:
+    """Return what is wrong and known to be: the run, the reason, and the cases."""
+    found: list[tuple[Run, str, list[str]]] = []
+    for run in runs:
+        reasons: dict[str, list[str]] = {}
+        for result in run.results:
+            if result.status == "known_failure":
+                reasons.setdefault(result.known, []).append(result.case)
+        found += [(run, reason, cases) for reason, cases in reasons.items()]
+    return found
 
 
 def order_figure(order: str) -> list[list[list[int]]]:

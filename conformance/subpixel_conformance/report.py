@@ -131,7 +131,14 @@ def write_json(path: Path, outcome: Outcome) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path`` and move it there; the folder is made where it is missing."""
+    """Write ``text`` beside ``path`` and move it there; the folder is made where it is missing.
+
+    A link stays, and what it names is replaced; a device or a pipe is written to.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 KEYWORDS = frozenset(
-    ("$ref", "type", "const", "enum", "pattern", "minimum", "required", "properties", "additionalProperties", "propertyNames", "items")
-    + ("allOf", "anyOf")
+    (
+        *("$ref", "type", "const", "enum", "pattern", "minimum", "maximum", "allOf", "anyOf"),
+        *("required", "properties", "additionalProperties", "propertyNames", "items"),
+    )
 )
 """What is checked. Descriptions and definitions are passed over; the tests hold the schema to these."""
 
@@ -32,6 +34,8 @@ def _problems(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], pl
         yield _said(place, f"must look like {schema['pattern']}", value)
     if "minimum" in schema and _is(value, "number") and value < schema["minimum"]:
         yield _said(place, f"must be at least {schema['minimum']}", value)
+    if "maximum" in schema and _is(value, "number") and value > schema["maximum"]:
+        yield _said(place, f"must be at most {schema['maximum']}", value)
     if isinstance(value, dict):
         yield from _problems_of_members(value, schema, root, place)
     if isinstance(value, list) and "items" in schema:

@@ -37,6 +37,15 @@ def verified(path: Path) -> dict[str, Any]:
     ReportError
         Where it is cut short, is no report, or does not follow from its own results.
     """
+    document = consistent(path)
+    for number, run in enumerate(document["runs"]):
+        if run["planned"] != run["ran"]:
+            raise ReportError(f"{_name(number, run)}: planned must equal ran; {run['planned']} cases were planned and {run['ran']} ran")
+    return document
+
+
+def consistent(path: Path) -> dict[str, Any]:
+    """Return the document that a report holds, which may tell of runs that were not finished. Raises as `verified` does."""
     document = read(path)
     wrong = next(contradictions(document), None)
     if wrong is not None:
@@ -85,6 +94,8 @@ def _lines(text: str) -> dict[str, Any]:
             expected = "result_line"
             if kind == "footer":
                 raise ReportError(f"line {number} is the footer, and must be the last of {len(written)} lines")
+        if number == 1 and kind != "header":
+            raise ReportError(f"line 1 must be the header; got {kind}")
         _demand(value, expected, f"line {number}")
         lines.append(value)
     if len(lines) < 2 or lines[-1]["type"] != "footer":
@@ -121,23 +132,23 @@ def _demand(value: Any, definition: str, where: str) -> None:
 
 
 def contradictions(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what does not follow from the results, one line each, the checksum last; then what is whole and was not finished."""
+    """Yield what does not follow from the results, one line each, the checksum last."""
     outcome = restored(document)
-    unfinished: list[str] = []
     for number, (run, said) in enumerate(zip(outcome.runs, document["runs"], strict=True)):
-        name = f"runs[{number}] ({run.adapter} on {run.device or 'no device'})"
+        name = _name(number, said)
         twice = [case for case, times in Counter(result.case for result in run.results).items() if times > 1]
         if twice:
             yield f"{name}: a case must be there once; {twice[0]} is there {Counter(result.case for result in run.results)[twice[0]]} times"
         for key in ("ran", "counts", "classes", "judged", "verdict"):
             yield from _differences(f"{name}: {key}", said[key], plain(report.tail(run)[key]))
-        if said["planned"] != said["ran"]:
-            unfinished.append(f"{name}: planned must equal ran; {said['planned']} cases were planned and {said['ran']} ran")
     for key, follows in plain(report.conclusion(outcome)).items():
         yield from _differences(key, document[key], follows)
     if report.sealed(document)["checksum"] != document["checksum"]:
         yield "the checksum does not fit: something in the report was changed after it was written"
-    yield from unfinished
+
+
+def _name(number: int, run: Mapping[str, Any]) -> str:
+    return f"runs[{number}] ({run['adapter']} on {run['device']['name'] or 'no device'})"
 
 
 def _differences(name: str, said: Any, follows: Any) -> Iterator[str]:

@@ -7,7 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from subpixel_conformance import report
+from subpixel_conformance import clauses
+from subpixel_conformance import page as pages
 from subpixel_conformance.photograph import ORDERS, VARIANTS
 from subpixel_conformance.runner import Outcome
 
@@ -37,7 +38,11 @@ def page(tmp_path_factory):
         order_found="CRD",
     )
     outcome = outcome_of(
-        result("pass", clauses=("PS-002",)), long, result("not_claimed", clauses=("PS-003",)), adapter="a-rather-long-adapter-name"
+        result("pass", clauses=("PS-002",)),
+        long,
+        result("not_claimed", clauses=("PS-003",)),
+        result("known_failure", case="k", clauses=("PS-004",), conformance_class="layer", known="the reason"),
+        adapter="a-rather-long-adapter-name",
     )
     run = outcome.runs[0]
     run.exhibits = {
@@ -48,7 +53,7 @@ def page(tmp_path_factory):
     pictures = {f"cell_{taken}_{put}": rng.integers(0, 256, (160, 216, 3)).astype(np.uint8) for taken in ORDERS for put in ORDERS}
     pictures |= {f"layer_{name}": rng.normal(size=(192, 256, 3)) for name in VARIANTS}
     path = tmp_path_factory.mktemp("page") / "report.html"
-    report.write_html(path, Outcome("quick", (run, *outcome_of(result("pass"), counted=False).runs), (), pictures))
+    pages.write_html(path, Outcome("quick", (run, *outcome_of(result("pass"), adapter="peer", counted=False).runs), (), pictures))
     return path
 
 
@@ -65,7 +70,7 @@ def probe(page, tmp_path, script, fragment="", width=1200):
 
 
 def test_the_script_runs_and_counts_the_clauses(page, tmp_path):
-    expected = len(report.clauses.clauses())
+    expected = len(clauses.clauses())
     assert probe(page, tmp_path, "page.document.getElementById('filter-count').textContent") == f"{expected} clauses"
 
 
@@ -76,7 +81,7 @@ def test_every_picture_is_shown(page, tmp_path):
 
 def test_a_cell_opens_by_keyboard_and_shows_text_message_figures_and_reproduction(page, tmp_path):
     opened = """(() => {
-      const cell = page.document.querySelector('.cell.fail'); cell.focus();
+      const cell = page.document.querySelector('#matrix .cell.fail'); cell.focus();
       const focused = page.document.activeElement === cell; cell.click();
       const dialog = page.document.querySelector('dialog');
       return [focused, dialog.open, dialog.querySelectorAll('.order').length, /MUST equal/.test(dialog.textContent),
@@ -91,12 +96,52 @@ def test_a_link_opens_a_cell(page, tmp_path):
 
 
 def test_filters_leave_what_is_wrong(page, tmp_path):
-    filtered = """(() => {
-      const box = page.document.getElementById('filter-wrong'); box.click();
+    assert probe(page, tmp_path, filtered(status="trouble")) == "PS-001,PS-004"
+    assert probe(page, tmp_path, filtered(status="known_failure")) == "PS-004"
+    assert probe(page, tmp_path, filtered(status="not_claimed")) == "PS-003"
+    assert probe(page, tmp_path, filtered(adapter="is peer", status="pass")) == "PS-001"
+    assert probe(page, tmp_path, filtered(**{"class": "layer"})) == "PS-004"
+    assert probe(page, tmp_path, filtered(text="ps-003", area="phase-shift")).startswith("PS-003")
+
+
+def filtered(**values):
+    """Return a script that sets filters and tells which clauses are left to be seen."""
+    chosen = "".join(f"page.document.getElementById('filter-{name}').value = '{value}';" for name, value in values.items())
+    return f"""(() => {{
+      {chosen} page.document.getElementById('filters').dispatchEvent(new page.Event('input'));
       const rows = [...page.document.querySelectorAll('tr[data-clause]')];
       return rows.filter((row) => row.offsetParent).map((row) => row.dataset.clause).join();
+    }})()"""
+
+
+def test_the_table_is_one_stop_of_the_tab_key_and_arrows_move_in_it(page, tmp_path):
+    moved = """(() => {
+      const stops = () => page.document.querySelectorAll('#matrix button[tabindex="0"]');
+      const before = stops().length, cell = page.document.querySelector('.cell[data-clause="PS-002"][data-run="0"]');
+      cell.focus();
+      const at = ['ArrowRight', 'ArrowDown', 'Home', 'ArrowLeft', 'End', 'ArrowUp'].map((key) => {
+        const now = page.document.activeElement;
+        now.dispatchEvent(new page.KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+        return page.document.activeElement.dataset.clause + (page.document.activeElement.dataset.run || '-');
+      });
+      const now = page.document.activeElement;
+      return [before, stops().length, stops()[0] === now, page.getComputedStyle(now).outlineStyle, ...at].join();
     })()"""
-    assert probe(page, tmp_path, filtered) == "PS-001"
+    assert probe(page, tmp_path, moved) == "1,1,true,solid,PS-0021,PS-0031,PS-003-,PS-003-,PS-0031,PS-0021"
+
+
+def test_a_known_failure_opens_with_its_reason(page, tmp_path):
+    opened = "/In the list of known failures: the reason/.test(page.document.querySelector('dialog').textContent)"
+    assert probe(page, tmp_path, opened, "#open=PS-004,0") == "true"
+    assert probe(page, tmp_path, opened, "#open=PS-001,0") == "false"
+
+
+def test_the_open_dialog_fits_a_phone(page, tmp_path):
+    widths = """(() => {
+      const box = page.document.querySelector('dialog').getBoundingClientRect();
+      return [box.left >= 0, box.right <= 390, page.document.documentElement.scrollWidth].join();
+    })()"""
+    assert probe(page, tmp_path, widths, "#open=PS-001,0", width=390) == "true,true,390"
 
 
 @pytest.mark.parametrize("width", [360, 390, 1200])

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from itertools import product
 from math import prod
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from . import oracle
 from .adapter import LayerConfig
+from .compare import unit_roundoff
 from .mutants import honest, unet
 from .oracle_unet import Step, blur, nearest, pools, shift, wide
 
@@ -114,7 +116,61 @@ def one_sample_at_a_time(x: np.ndarray, scale: Any, *, order: str, data_format: 
     return np.stack(list(shifted.values())).reshape(x.shape[:axes] + next(iter(shifted.values())).shape)
 
 
-def _pair(name: str, shift: Callable[..., np.ndarray], dtypes: tuple[str, ...]) -> Any:
+def index_loops(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+    """Copy one value after another."""
+    x = _last(x, scale, data_format)
+    y = np.empty(_enlarged(x, scale), dtype=x.dtype)
+    blocks, first = _blocks(scale, y.shape[-1], order), x.ndim - len(scale) - 1
+    for place in np.ndindex(*x.shape[:-1]):
+        batch, low = place[:first], place[first:]
+        for k, c, o in blocks:
+            y[(*batch, *(r * i + a for r, i, a in zip(scale, low, o, strict=True)), c)] = x[(*place, k)]
+    return _back(y, scale, data_format)
+
+
+def one_hot_deconv(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+    """Convolve with a transposed kernel of zeros and ones, of the extents and the stride of the scale: exact for finite values."""
+    x = _last(x, scale, data_format)
+    shape = _enlarged(x, scale)
+    if not x.size:
+        return _back(np.empty(shape, dtype=x.dtype), scale, data_format)
+    kernel = np.zeros((*scale, x.shape[-1], shape[-1]), dtype=x.dtype)
+    for k, c, o in _blocks(scale, shape[-1], order):
+        kernel[(*o, k, c)] = 1
+    none = (0,) * len(scale)
+    batched = x.reshape(-1, *x.shape[x.ndim - len(scale) - 1 :])
+    y = oracle.conv_transpose(batched, kernel, None, stride=tuple(scale), padding=none, output_padding=none)
+    return _back(y.astype(x.dtype).reshape(shape), scale, data_format)
+
+
+def einsum_of_axes(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+    """Name the axes of the split tensor, and let einsum bring them into the sequence of the output."""
+    x = _last(x, scale, data_format)
+    shape, d = _enlarged(x, scale), len(scale)
+    extents, offsets = tuple(scale), list(range(100, 100 + d))
+    if order in ("DRC", "RCD"):
+        extents, offsets = extents[::-1], offsets[::-1]
+    names = [*offsets, 99] if order in ("DCR", "DRC") else [99, *offsets]
+    parts = (*extents, shape[-1]) if order in ("DCR", "DRC") else (shape[-1], *extents)
+    first = x.ndim - d - 1
+    short = {name: n for n, name in enumerate([*range(first), *range(50, 50 + d), 99, *range(100, 100 + d)])}
+    read = [short[name] for name in (*range(first), *range(50, 50 + d), *names)]
+    written = [*range(first), *(axis for i in range(d) for axis in (50 + i, 100 + i)), 99]
+    y = np.einsum(x.reshape(*x.shape[:-1], *parts), read, [short[name] for name in written])
+    return _back(y.reshape(shape), scale, data_format)
+
+
+def in_fortran_order(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+    """Return a result that lies in memory column by column."""
+    return np.asfortranarray(sliced(x, scale, order=order, data_format=data_format))
+
+
+def itself_where_nothing_moves(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+    """Return the input itself where all factors are 1."""
+    return x if set(scale) == {1} else sliced(x, scale, order=order, data_format=data_format)
+
+
+def _pair(name: str, shift: Callable[..., np.ndarray], dtypes: tuple[str, ...], **claims: Any) -> Any:
     def checked(x: np.ndarray, scale: Any, *, order: Any, data_format: Any) -> np.ndarray:
         honest.admitted(x, scale, order, data_format, inverse=False)
         return shift(x, scale, order=order, data_format=data_format)
@@ -123,7 +179,102 @@ def _pair(name: str, shift: Callable[..., np.ndarray], dtypes: tuple[str, ...]) 
         honest.admitted(x, scale, order, data_format, inverse=True)
         return sliced_inverse(x, scale, order=order, data_format=data_format)
 
-    return honest.Honest(name, claims={"operations": PAIR, "dtypes": dtypes}, phase_shift=checked, inverse_phase_shift=checked_inverse)
+    claimed = {"operations": PAIR, "dtypes": dtypes, **claims}
+    return honest.Honest(name, claims=claimed, phase_shift=checked, inverse_phase_shift=checked_inverse)
+
+
+# --- convolutions and blurs ---
+
+
+def _padded(x: np.ndarray, taps: tuple[int, ...], padding: Any) -> np.ndarray:
+    return np.pad(x, ((0, 0), *oracle.padding_pairs(padding, taps), (0, 0)))
+
+
+def windows(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution as one einsum of all windows with the kernel, added as it comes."""
+    taps = kernel.shape[:-2]
+    d = len(taps)
+    view = np.lib.stride_tricks.sliding_window_view(_padded(x, taps, padding), taps, axis=tuple(range(1, d + 1)))
+    y = np.einsum(view, [0, *range(1, d + 1), 20, *range(10, 10 + d)], kernel, [*range(10, 10 + d), 20, 21], [0, *range(1, d + 1), 21])
+    return y if bias is None else y + bias
+
+
+def winograd(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution with two thirds of the products where the last axis has three taps: Winograd 1980, F(2, 3).
+
+    ``m = (d0 - d2)g0, (d1 + d2)(g0 + g1 + g2)/2, (d2 - d1)(g0 - g1 + g2)/2, (d1 - d3)g2``; the two outputs are ``m0 + m1 + m2`` and
+    ``m1 - m2 - m3``.
+    """
+    taps = kernel.shape[:-2]
+    if taps[-1] != 3:
+        return windows(x, kernel, bias, padding=padding)
+    x = _padded(x, taps, padding)
+    outputs = x.shape[-2] - 2
+    more = [(0, 0)] * x.ndim
+    more[-2] = (0, outputs % 2)
+    x = np.pad(x, more)
+    d = [x[..., start : start + outputs + outputs % 2 - 1 : 2, :] for start in range(4)]
+    g = [kernel[..., tap, :, :][..., None, :, :] for tap in range(3)]
+    half = x.dtype.type(0.5)
+    rows = [
+        (d[0] - d[2], g[0]),
+        (d[1] + d[2], (g[0] + g[1] + g[2]) * half),
+        (d[2] - d[1], (g[0] - g[1] + g[2]) * half),
+        (d[1] - d[3], g[2]),
+    ]
+    m = [windows(values, weights, padding="valid") for values, weights in rows]
+    y = np.stack([m[0] + m[1] + m[2], m[1] - m[2] - m[3]], axis=-2)
+    y = y.reshape(*y.shape[:-3], -1, y.shape[-1])[..., :outputs, :]
+    return y if bias is None else y + bias
+
+
+def bias_last(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution rounded to the dtype before the bias is added, which CV-003 allows."""
+    y = oracle.conv(x, kernel, None, padding=padding).astype(x.dtype)
+    return y if bias is None else y + bias
+
+
+def nearly_out_of_bound(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution with an error of nine tenths of what CV-003 allows to the sum, but none on integers."""
+    exact = oracle.conv(x, kernel, bias, padding=padding)
+    if all((values == np.rint(values)).all() for values in (x, kernel)):
+        return exact.astype(x.dtype)
+    absolute = oracle.conv(np.abs(x), np.abs(kernel), None if bias is None else np.abs(bias), padding=padding)
+    sign = 1 - 2 * (np.arange(exact.size).reshape(exact.shape) % 2)
+    terms = prod(kernel.shape[:-1]) + 1
+    return (exact + sign * absolute * (0.9 * terms * unit_roundoff(str(x.dtype), accumulation=True))).astype(x.dtype)
+
+
+def axis_by_axis(x: np.ndarray, scale: Any) -> np.ndarray:
+    """Return the box as a mean along one axis after the other, in float64."""
+    honest.factors_of(scale)
+    y = x.astype(np.float64)
+    for axis, r in enumerate(scale, start=x.ndim - len(scale) - 1):
+        sums = np.cumsum(np.insert(y, 0, 0, axis=axis), axis=axis)
+        start = np.arange(y.shape[axis]) - (r - 1) // 2
+        first, end = np.maximum(start, 0), np.minimum(start + r, y.shape[axis])
+        count = (end - first).reshape([-1 if place == axis else 1 for place in range(y.ndim)])
+        y = (np.take(sums, end, axis=axis) - np.take(sums, first, axis=axis)) / count
+    return y.astype(x.dtype)
+
+
+# --- layers ---
+
+
+class UniformLayer(honest.HonestLayer):
+    """Draws from a uniform distribution, and begins with biases of 1: ICNR, of another initializer."""
+
+    def drawn(self, number: int) -> dict[str, np.ndarray]:
+        """Return fresh parameters of one stage."""
+        inputs, outputs, scale = self.stages[number]
+        rng, separable = np.random.default_rng(90 + number), self.config.separable
+        taps = (1,) * self.config.ndim if separable else self.kernel_size
+        limit = (6 / (prod(taps) * inputs)) ** 0.5
+        parameters = {"depthwise": rng.uniform(-1, 1, size=(*self.kernel_size, inputs, 1))} if separable else {}
+        parameters["kernel"] = self.replicated(rng.uniform(-limit, limit, size=(*taps, inputs, outputs)), scale)
+        if self.config.bias:
+            parameters["bias"] = self.replicated(np.ones(outputs), scale)
+        return {name: values.astype(self.config.dtype) for name, values in parameters.items()}
 
 
 class Float32Layer(honest.HonestLayer):
@@ -147,8 +298,16 @@ class Float32Layer(honest.HonestLayer):
         return y
 
 
-def _float32_layer(config: LayerConfig, device: str, parameters: Any = None) -> Float32Layer:
-    return Float32Layer(config, parameters)
+def _layers(name: str, layer: type[honest.HonestLayer], dtypes: tuple[str, ...]) -> Any:
+    def construct(config: LayerConfig, device: str, parameters: Any = None) -> honest.HonestLayer:
+        return layer(config, parameters)
+
+    return honest.Honest(name, claims={"operations": ("layer",), "dtypes": dtypes}, layer=construct)
+
+
+def _one(name: str, operation: str, function: Callable[..., Any], dtypes: tuple[str, ...]) -> Any:
+    replaced: dict[str, Any] = {operation: function}
+    return honest.Honest(name, claims={"operations": (operation,), "dtypes": dtypes}, **replaced)
 
 
 # --- residual U-Nets ---
@@ -193,6 +352,16 @@ class Float32Network(unet.HonestNetwork):
         return y
 
 
+class InverseTransformNetwork(unet.HonestNetwork):
+    """Draws normal values by inverting their distribution, from another generator."""
+
+    def drawn(self, step: Step, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return normal values."""
+        seed = int(rng.integers(2**31))
+        uniform = np.random.RandomState(seed).uniform(1e-12, 1, size=prod(shape))
+        return step.std * np.array([NormalDist().inv_cdf(value) for value in uniform]).reshape(shape)
+
+
 def _networks(name: str, network: type[unet.HonestNetwork], *more: str, dtypes: tuple[str, ...]) -> Any:
     operations = ("unet", "unet_arithmetic", *more)
     claims = {"operations": operations, "dtypes": dtypes, "refusals": ("UN-014", "UN-015")}
@@ -208,12 +377,24 @@ def all_nulls() -> tuple[Any, ...]:
         _pair("one-hot matrices", one_hot, ("int64",)),
         _pair("a strided view", strided, honest.DTYPES),
         _pair("one sample at a time", one_sample_at_a_time, honest.DTYPES),
-        honest.Honest("sums in float32", claims={"operations": ("layer",), "dtypes": ("float32", "float64")}, layer=_float32_layer),
+        _pair("index loops", index_loops, ("float32",)),
+        _pair("a transposed convolution with a one-hot kernel", one_hot_deconv, ("float32",), bit_patterns=False, batch_ndims=(1, 2)),
+        _pair("einsum of named axes", einsum_of_axes, honest.DTYPES),
+        _pair("results in Fortran order", in_fortran_order, honest.DTYPES),
+        _pair("the input itself where nothing moves", itself_where_nothing_moves, honest.DTYPES),
+        _one("a convolution by windows", "conv", windows, ("float32", "float64")),
+        _one("Winograd's convolution", "conv", winograd, ("float32", "float64")),
+        _one("the bias after rounding", "conv", bias_last, ("float16", "float32", "float64")),
+        _one("an error just inside the bound", "conv", nearly_out_of_bound, ("float32", "float64")),
+        _one("a box axis by axis", "box_blur", axis_by_axis, ("float32",)),
+        _layers("sums in float32", Float32Layer, ("float32", "float64")),
+        _layers("another initializer", UniformLayer, ("float32", "float64")),
         _networks(
             "the U-Net of the oracle",
             unet.HonestNetwork,
             *("unet_mixed", "unet_gradients", "unet_steps"),
             dtypes=("float32", "float64", "bfloat16"),
         ),
+        _networks("normal values by inverse transform", InverseTransformNetwork, dtypes=("float32",)),
         _networks("a U-Net that adds in float32, from the last term", Float32Network, dtypes=("float32", "float64")),
     )

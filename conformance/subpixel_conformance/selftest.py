@@ -2,6 +2,10 @@
 
 A mutant must fail, by every clause that it declares, and by no clause but those and the few that it names as consequences: so a red cell
 says what is wrong, not only that something is. A null mutant must pass everything that it claims.
+
+A clause catches a mutant *first* when it is the clause of the verdict on the earliest case, in the sequence of the suite, that fails: the
+primary clause of the case, or EX-003 where a tensor lies elsewhere. Every clause that says MUST has to catch some mutant first. And of all
+ways to split, transpose and merge a tensor (`mutants.rearrangements`), none but the order itself may pass.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,19 +16,24 @@ from typing import Any
 
 from .case import Case
 from .cases import all_cases
+from .clauses import clauses
 from .judge import Watched, judge
 from .mutants import Mutant, all_mutants
+from .mutants.rearrangements import Tally, tally
 from .nulls import all_nulls
 
 Progress = Callable[[str, int, int], None]
+
+WITHOUT_A_MUTANT: Mapping[str, str] = {}
+"""Clauses that say MUST and that no mutant can break before another clause, each with the reason. There are none."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """What became of one mutant, or of one null mutant (``violates`` is empty there).
 
-    ``failing`` maps the primary clause of every case that failed to the first such case; ``missed`` are declared clauses without a failing
-    case, ``unexpected`` clauses that fail though they are not declared.
+    ``failing`` maps the primary clause of every case that failed to the first such case, in the sequence of the suite; ``missed`` are
+    declared clauses without a failing case, ``unexpected`` clauses that fail though they are not declared.
     """
 
     name: str
@@ -34,6 +43,11 @@ class Finding:
     unexpected: frozenset[str]
     judged: int
     history: str = ""
+
+    @property
+    def first(self) -> str | None:
+        """The clause that catches it first, or None where nothing fails."""
+        return next(iter(self.failing), None)
 
     @property
     def null(self) -> bool:
@@ -48,14 +62,32 @@ class Finding:
 
 @dataclass(frozen=True)
 class SelftestReport:
-    """The findings, mutants first."""
+    """The findings, mutants first.
+
+    ``required`` are the clauses that must catch a mutant first, ``rearranged`` what became of the generated rearrangements, where they
+    were judged.
+    """
 
     findings: tuple[Finding, ...]
+    required: frozenset[str] = frozenset()
+    rearranged: Tally | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether every mutant was caught by the right clauses, and every null mutant is clean."""
-        return bool(self.findings) and all(finding.passed for finding in self.findings)
+        """Whether every mutant was caught by the right clauses, every null mutant is clean, and no clause or rearrangement is amiss."""
+        findings = bool(self.findings) and all(finding.passed for finding in self.findings)
+        return findings and not self.amiss
+
+    @property
+    def amiss(self) -> tuple[str, ...]:
+        """What is wrong beyond the findings, a line for each."""
+        caught = {finding.first for finding in self.mutants if finding.passed and finding.first is not None}
+        lines = [f"{clause} catches no mutant first" for clause in sorted(self.required - caught - set(WITHOUT_A_MUTANT))]
+        lines += [f"{clause} catches a mutant first, and is listed as one that cannot" for clause in sorted(caught & set(WITHOUT_A_MUTANT))]
+        if self.rearranged is not None and not self.rearranged.passed:
+            survivors = [f"{one.split} -> {one.merged} for {order}, {layout}" for (order, layout), one in self.rearranged.survivors]
+            lines.append(f"rearrangements that are no order pass: {'; '.join(survivors[:3]) or 'or an order does not'}")
+        return tuple(lines)
 
     @property
     def mutants(self) -> tuple[Finding, ...]:
@@ -86,15 +118,21 @@ def examine(adapter: Any, cases: tuple[Case, ...], mutant: Mutant | None = None)
 
 
 def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:
-    """Judge every mutant and every null mutant by the quick cases, in ``jobs`` processes.
+    """Judge every mutant, every null mutant and every rearrangement by the quick cases, in ``jobs`` processes.
 
     ``progress(name, done, total)`` is called after each.
     """
     total = len(all_mutants()) + len(all_nulls())
+    required = frozenset(clause.id for clause in clauses().values() if clause.level == "MUST")
     if jobs == 1:
-        return SelftestReport(_told(map(_finding, range(total)), total, progress))
+        return SelftestReport(_told(map(_finding, range(total)), total, progress), required, _rearranged())
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return SelftestReport(_told(pool.map(_finding, range(total)), total, progress))
+        rearranged = pool.submit(_rearranged)
+        return SelftestReport(_told(pool.map(_finding, range(total)), total, progress), required, rearranged.result())
+
+
+def _rearranged() -> Tally:
+    return tally(all_cases("quick"))
 
 
 def _finding(number: int) -> Finding:

@@ -27,7 +27,8 @@ def _initialized(
     asked: list[np.ndarray] = []
 
     def labels(shape: tuple[int, ...]) -> np.ndarray:
-        asked.append(np.arange(prod(shape), dtype=np.float32).reshape(shape))
+        first = len(asked) * prod(shape)  # as of an initializer, which gives something else every time
+        asked.append(np.arange(first, first + prod(shape), dtype=np.float32).reshape(shape))
         return asked[-1].copy()
 
     kernel = adapter.icnr(labels, (*base[:-1], base[-1] * prod(scale)), scale, order=order)

@@ -1,6 +1,6 @@
 """Wrong ICNRs: which channels are equal, the bias, the fan, and what a layer looks like as it comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -71,6 +71,12 @@ def _not_replicated(base: Base, shape: Shape, scale: Shape, *, order: str) -> np
     return base(shape)
 
 
+def _flat_base(base: Base, shape: Shape, scale: Shape, *, order: str) -> np.ndarray:
+    """Return ICNR of a base drawn as a matrix: the number of values is right, and the fan of a matrix is that of its rows."""
+    wanted = _base_shape(shape, scale)
+    return oracle.icnr(base((prod(wanted[:-1]), wanted[-1])).reshape(wanted), scale, order=order)
+
+
 def _independent_bias(bias: np.ndarray, scale: Shape, *, order: str) -> np.ndarray:
     return np.resize(bias, bias.size * prod(scale)) + np.arange(bias.size * prod(scale), dtype=bias.dtype)
 
@@ -103,6 +109,15 @@ def _directions_only(kernel: np.ndarray, scale: Shape, *, order: str) -> tuple[n
     return np.ones_like(g), v
 
 
+def _drawn_for_every_phase(base: Base, shape: Shape, scale: Shape, *, order: str) -> np.ndarray:
+    """Return a kernel whose every phase is a draw of its own, each of the right shape."""
+    channels = shape[-1] // prod(scale)
+    kernel = np.empty(shape, np.float32)
+    for o in oracle.offsets(scale):
+        kernel[..., [oracle.channel_index(order, c, o, scale, channels) for c in range(channels)]] = base((*shape[:-1], channels))
+    return kernel
+
+
 FUNCTIONS = "icnr icnr_bias conv phase_shift icnr_residual icnr_weight_norm"
 CLAIMS: dict[str, Any] = {"dtypes": ("float32",)}
 
@@ -114,7 +129,9 @@ def wrong_functions() -> Iterator[Mutant]:
         ("repeat for tile", "IC-001", "IC-004", "icnr", _repeat, ""),
         ("the fan of the whole kernel", "IC-003", "IC-001 IC-004", "icnr", _full_fan, "the base initializer sees the whole kernel"),
         ("the fans exchanged", "IC-003", "IC-001 IC-004", "icnr", _transposed_fan, ""),
+        ("the base drawn as a matrix", "IC-003", "", "icnr", _flat_base, ""),
         ("the scale taken for 2", "IC-001 IC-003", "IC-004", "icnr", _always_two, "fastai"),
+        ("drawn anew for every phase", "IC-001", "IC-004", "icnr", _drawn_for_every_phase, "as many draws of the right shape as phases"),
         ("noise on every phase", "IC-001", "IC-004", "icnr", _noise, ""),
         ("replicated along the input", "IC-001", "IC-004", "icnr", _input_axis, ""),
         ("averaged over the output channels", "IC-001", "IC-004", "icnr", _averaged, ""),
@@ -186,15 +203,37 @@ class _LaterStagesOtherOrder(honest.HonestLayer):
         return oracle.phase_shift(x, scale, order=order)
 
 
+class _LastStageEnlargedFirst(honest.HonestLayer):
+    """A chain that enlarges before the convolution of its last stage, as nearest-neighbour upsampling would."""
+
+    def stage(self, x: np.ndarray, held: Mapping[str, np.ndarray], scale: Shape) -> np.ndarray:
+        if self.config.factors is None or held is not self.held[-1]:
+            return super().stage(x, held, scale)
+        outputs = held["kernel"].shape[-1] // prod(scale)
+        first = [oracle.channel_index(self.config.order, c, (0,) * len(scale), scale, outputs) for c in range(outputs)]
+        base = {name: values[..., first] for name, values in held.items()}
+        return self.conv(oracle.nearest_upsample(x, scale), base["kernel"], base.get("bias"), padding=self.config.padding)
+
+
+class _LaterStagesInTiles(honest.HonestLayer):
+    """A chain that computes its later stages in two tiles, which do not see each other."""
+
+    def stage(self, x: np.ndarray, held: Mapping[str, np.ndarray], scale: Shape) -> np.ndarray:
+        if held is self.held[0]:
+            return super().stage(x, held, scale)
+        tiles = np.array_split(x, 2, axis=1)
+        return np.concatenate([super(_LaterStagesInTiles, self).stage(tile, held, scale) for tile in tiles], axis=1)
+
+
 def layer_mutant(
-    name: str, violates: str, also: str, layer: type[honest.HonestLayer], history: str = "", operations: str = "layer"
+    name: str, violates: str, also: str, layer: type[honest.HonestLayer], history: str = "", operations: str = "layer", **narrowed: Any
 ) -> Mutant:
-    """Return the honest implementation with another layer. It claims two orders in 2-D and float32, enough to see it."""
+    """Return the honest implementation with another layer. It claims two orders in 2-D and float32, enough to see it, unless told so."""
 
     def construct(config: LayerConfig, device: str, parameters: Any = None) -> honest.HonestLayer:
         return layer(config, parameters)
 
-    claims = {"orders": ("DCR", "CRD"), "ndims": (2,), "dtypes": ("float32",)}
+    claims = {"orders": ("DCR", "CRD"), "ndims": (2,), "dtypes": ("float32",), **narrowed}
     return mutant(name, violates, also, history=history, operations=operations, claims=claims, layer=construct)
 
 
@@ -205,6 +244,8 @@ def wrong_layers() -> Iterator[Mutant]:
     yield layer_mutant("a layer of zeros", "IC-004 IC-010", "", _ZeroKernel)
     yield layer_mutant("a layer tiled for every order", "IC-004 IC-010 IC-002", "", _TiledInit)
     yield layer_mutant("only the last stage ICNR", "IC-010", "IC-002", _LastStageOnly)
+    yield layer_mutant("the last stage enlarges before it convolves", "IC-008 SC-004", "", _LastStageEnlargedFirst)
+    yield layer_mutant("later stages in tiles without a halo", "IC-009 SC-004", "", _LaterStagesInTiles)
     yield layer_mutant("later stages of another order", "SC-004 IC-007 IC-008 IC-009", "", _LaterStagesOtherOrder)
 
 

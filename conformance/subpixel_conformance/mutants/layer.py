@@ -42,6 +42,10 @@ def _half_up_conv(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, paddin
     return honest.conv(x, kernel, bias, padding=_half_up(padding, kernel.shape[:-2]))
 
 
+def _valid_as_same(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    return honest.conv(x, kernel, bias, padding="same" if padding == "valid" else padding)
+
+
 def _tf32_conv(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
     narrow = x.dtype == np.float32
     return honest.conv(_tf32(x) if narrow else x, _tf32(kernel) if narrow else kernel, bias, padding=padding)
@@ -120,6 +124,7 @@ def wrong_functions() -> Iterator[Mutant]:
         ("the kernel flipped", "CV-001 CV-003", "CV-002", "conv", _flipped_conv),
         ("the bias added for every tap", "CV-001 CV-003", "CV-002", "conv", _bias_per_tap),
         ("the larger half padded before", "CV-002", "CV-001", "conv", _half_up_conv),
+        ("valid taken for same", "CV-002", "", "conv", _valid_as_same),
         ("inputs rounded to TF32", "CV-003", "", "conv", _tf32_conv),
         ("the sum through float16", "CV-003", "", "conv", _half_conv),
         ("the transposed kernel flipped", "CV-004", "", "conv_transpose", _flipped_transpose),
@@ -129,7 +134,7 @@ def wrong_functions() -> Iterator[Mutant]:
         ("the border darkened", "BL-001 BL-003", "", "box_blur", _zeros_counted),
         ("a box of 2 for every scale", "BL-001 BL-003", "", "box_blur", _two_by_two),
         ("the larger half of the box before", "BL-001 BL-003", "", "box_blur", _ahead),
-        ("the mean in float16", "BL-003 BL-001", "", "box_blur", _half_blur),
+        ("the mean in float16", "BL-003", "", "box_blur", _half_blur),
         ("the measure around 0", "CB-001", "", "checkerboard", _with_mean),
     ]
     for name, violates, also, operation, function in rows:
@@ -172,6 +177,56 @@ class _TF32(honest.HonestLayer):
 
     def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
         return super().conv(_tf32(x), _tf32(kernel), bias, padding=padding)
+
+
+class _PaddingIgnored(honest.HonestLayer):
+    """Pads as "same" does, whatever is asked for; a separable layer obeys."""
+
+    def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+        return super().conv(x, kernel, bias, padding="same")
+
+
+def _added_in_half(x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+    """Return a convolution of float16 that adds term after term in float16."""
+    taps = kernel.shape[:-2]
+    padded = np.pad(x, ((0, 0), *oracle.padding_pairs(padding, taps), (0, 0)))
+    extents = [n - k + 1 for n, k in zip(padded.shape[1:-1], taps, strict=True)]
+    y = np.zeros((x.shape[0], *extents, kernel.shape[-1]), np.float16)
+    for t in np.ndindex(*taps):
+        window = padded[(slice(None), *(slice(tap, tap + n) for tap, n in zip(t, extents, strict=True)))]
+        for p in range(x.shape[-1]):
+            y = y + window[..., p, None] * kernel[t][p]
+    return y if bias is None else y + bias
+
+
+class _AddsInHalf(honest.HonestLayer):
+    """Adds in float16 where the layer is in float16."""
+
+    def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+        narrow = x.dtype == np.float16
+        return _added_in_half(x, kernel, bias, padding=padding) if narrow else super().conv(x, kernel, bias, padding=padding)
+
+
+class _DepthwisePaddingIgnored(honest.HonestLayer):
+    """Pads the depthwise convolution as "same" does, whatever is asked for."""
+
+    def stage(self, x: np.ndarray, held: Any, scale: Shape) -> np.ndarray:
+        config = replace(self.config, padding="same") if "depthwise" in held else self.config
+        return honest.HonestLayer(config, self.held).stage(x, held, scale)
+
+
+class _RunningSums(honest.HonestLayer):
+    """Blurs by differences of running sums, kept with 11 bits."""
+
+    def blurred(self, y: np.ndarray) -> np.ndarray:
+        for axis, r in enumerate(self.config.scale, start=1):
+            extent = y.shape[axis]
+            sums = np.cumsum(np.insert(y, 0, 0, axis=axis), axis=axis).astype(np.float16).astype(np.float32)
+            first = [max(0, i - (r - 1) // 2) for i in range(extent)]
+            end = [min(extent, i - (r - 1) // 2 + r) for i in range(extent)]
+            count = (np.array(end) - np.array(first)).reshape([-1 if place == axis else 1 for place in range(y.ndim)])
+            y = (np.take(sums, end, axis=axis) - np.take(sums, first, axis=axis)) / count
+        return self.rounded(y)
 
 
 class _WithoutBias(honest.HonestLayer):
@@ -281,6 +336,12 @@ def wrong_layers() -> Iterator[Mutant]:
     yield layer_mutant("a layer with a flipped kernel", "SC-001 SC-003", "SC-004 BL-001 BL-002 IC-004", _FlippedKernel)
     yield layer_mutant("a layer that pads even kernels before", "SC-001", "SC-003 SC-004 BL-001 IC-004 IC-008", _HalfUp)
     yield layer_mutant("a layer in TF32", "SC-003", "IC-004 SP-002 BL-002", _TF32)
+    half = ("float16", "float32")
+    yield layer_mutant("a layer that ignores its padding", "SC-001", "", _PaddingIgnored)
+    yield layer_mutant("a layer of float16 that adds in float16", "SC-003", "SP-002", _AddsInHalf, dtypes=half)
+    yield layer_mutant("a separable layer that ignores its padding", "SP-001", "", _DepthwisePaddingIgnored)
+    squares = ({"scale": (2, 2)},)
+    yield layer_mutant("a blur by running sums of 11 bits", "BL-002", "BL-001", _RunningSums, layers=squares)
     yield layer_mutant("a layer without a bias", "SC-002", "", _WithoutBias)
     yield layer_mutant("a kernel reported transposed", "SC-002", "IC-004 IC-010 IC-002", _TransposedKernel)
     yield layer_mutant("the last stage activated", "SC-004", "", _ActivatesLast)

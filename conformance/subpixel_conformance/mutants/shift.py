@@ -47,6 +47,29 @@ def _when(wrong: Callable[[np.ndarray, Any, str], bool], names: dict[str, str]) 
     return shift
 
 
+def _packed_by_four(x: np.ndarray, scale: Any, data_format: str) -> bool:
+    return data_format == "channels_first" and _channels(x, scale, data_format) % 4 == 0
+
+
+def _general_path(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+    """Return the shift, which for factors above 8 goes another way, and takes the axes for each other there."""
+    return honest.phase_shift(x, scale[::-1] if max(scale) > 8 else scale, **options)
+
+
+class _Lazy(np.ndarray):
+    """A result that lies in memory in another sequence."""
+
+
+def _lazy(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+    return np.asfortranarray(honest.phase_shift(x, scale, **options)).view(_Lazy)
+
+
+def _misreads_lazy(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+    """Return the inverse, which takes a lazy result for one in row-major memory."""
+    plain = np.asarray(x)
+    return honest.inverse_phase_shift(plain.ravel("K").reshape(x.shape) if isinstance(x, _Lazy) else plain, scale, **options)
+
+
 def _channels(x: np.ndarray, scale: Any, data_format: str) -> int:
     axis = -1 if data_format == "channels_last" else -len(scale) - 1
     return x.shape[axis] // prod(scale)
@@ -183,6 +206,15 @@ def wrong_shifts() -> Iterator[Mutant]:
         ),
     )
     yield mutant(
+        "channels packed by four when they come first",
+        "PS-005",
+        f"{EVERY_ORDER} IP-002",
+        operations=PAIR,
+        phase_shift=_when(_packed_by_four, SWAPPED),
+    )
+    yield mutant("the memory of its own results misread", "IP-002", operations=PAIR, phase_shift=_lazy, inverse_phase_shift=_misreads_lazy)
+    yield mutant("another way for factors above 8", "PS-006", EVERY_ORDER, operations="phase_shift", phase_shift=_general_path)
+    yield mutant(
         "a consistently wrong pair",
         "PS-001 PS-002 IP-001",
         operations=PAIR,
@@ -234,6 +266,19 @@ def wrong_shifts() -> Iterator[Mutant]:
 
 def _inverted(channels: int, scale: Any, *, source: str, target: str) -> np.ndarray:
     return oracle.channel_permutation(channels, scale, source=target, target=source)
+
+
+def _cached_permutation() -> Callable[..., np.ndarray]:
+    """Return the permutation, remembered for a scale and two orders, and cut to the number of channels."""
+    known: dict[Any, np.ndarray] = {}
+
+    def permutation(channels: int, scale: Any, *, source: str, target: str) -> np.ndarray:
+        key = (scale, source, target)
+        if key not in known:
+            known[key] = oracle.channel_permutation(channels, scale, source=source, target=target)
+        return known[key][known[key] < channels]
+
+    return permutation
 
 
 def _unchecked(x: np.ndarray, scale: Any, *, order: Any, data_format: Any) -> np.ndarray:
@@ -322,6 +367,12 @@ def wrong_execution() -> Iterator[Mutant]:
     )
     yield mutant(
         "the permutation inverted", "CP-001", "CP-002", operations="channel_permutation phase_shift conv", channel_permutation=_inverted
+    )
+    yield mutant(
+        "a permutation remembered for another number of channels",
+        "CP-002",
+        operations="channel_permutation phase_shift conv",
+        channel_permutation=_cached_permutation(),
     )
 
 

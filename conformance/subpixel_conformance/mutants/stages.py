@@ -39,6 +39,13 @@ class _AsIfNotEnlarged(honest.Plan):
         return tuple(1 + len(self.factors) * (k - 1) for k in self.kernel)
 
 
+class _ListedBackwards(honest.Plan):
+    """Counts a chain as it was asked for, and lists its stages from the last."""
+
+    def __getattribute__(self, name: str) -> Any:
+        return super().__getattribute__(name)[::-1] if name == "stages" else super().__getattribute__(name)
+
+
 def _counting(plan: type[honest.Plan]) -> Callable[..., honest.Plan]:
     def plan_stages(*arguments: Any, **options: Any) -> honest.Plan:
         right = honest.plan_stages(*arguments, **options)
@@ -88,6 +95,7 @@ def wrong_plans() -> Iterator[Mutant]:
         ("every stage at the extents of the first", "ST-002", "", _counting(_SameExtents)),
         ("activations one stage too late", "ST-003", "", _counting(_OutputExtents)),
         ("the receptive field as if nothing were enlarged", "ST-004", "", _counting(_AsIfNotEnlarged)),
+        ("the stages listed backwards", "ST-005 ST-006 ST-007", "", _counting(_ListedBackwards)),
         ("the stages reversed", "ST-005", "ST-001 ST-002 ST-003 ST-004", _reversed),
         ("always direct", "ST-006 ST-007", "", _direct),
         ("the objective ignored", "ST-007", "", _any_objective),

@@ -401,6 +401,103 @@ def _short(y: np.ndarray) -> np.ndarray:
     return np.ldexp(np.rint(mantissa * 16) / 16, exponent)
 
 
+# --- where options meet, and in the depth ---
+
+
+class _NoBlurOf(_Enlarging):
+    """Leaves the blur out of one way of enlarging."""
+
+    way = "subpixel"
+
+    def enlarged(self, step: Step, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        return linear(replace(step, blurred=False) if step.way == self.way else step, x, kernel, bias)
+
+
+class _NoBlurOfDeconv(_NoBlurOf):
+    """Leaves the blur out after a transposed convolution."""
+
+    way = "deconv"
+
+
+class _SquareBlurOfResize(_Enlarging):
+    """Blurs a resized map with the largest factor on every axis."""
+
+    def enlarged(self, step: Step, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        y = linear(replace(step, blurred=False), x, kernel, bias)
+        square = (max(step.factors),) * len(step.factors) if step.way == "resize" else step.factors
+        return oracle_unet.blur(y, square) if step.blurred else y
+
+
+class _BlurBeforeConv(_Enlarging):
+    """Blurs a resized map before its convolution."""
+
+    def enlarged(self, step: Step, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        if step.way != "resize" or not step.blurred:
+            return linear(step, x, kernel, bias)
+        return oracle_unet.conv(oracle_unet.blur(oracle_unet.nearest(x, step.factors), step.factors), kernel) + bias
+
+
+class _IndicesInFloat32(_Enlarging):
+    """Finds what a resized position is a copy of by a product with the reciprocal of the factor in float32."""
+
+    def enlarged(self, step: Step, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        if step.way != "resize":
+            return linear(step, x, kernel, bias)
+        for axis, r in enumerate(step.factors, start=1):
+            index = np.floor(np.arange(r * x.shape[axis], dtype=np.float32) * (np.float32(1) / np.float32(r)))
+            x = np.take(x, np.minimum(index.astype(int), x.shape[axis] - 1), axis=axis)
+        y = oracle_unet.conv(x, kernel) + bias
+        return oracle_unet.blur(y, step.factors) if step.blurred else y
+
+
+class _UnetOfSecondBlock(Unet):
+    """Takes the skip from the second block of a level that has three."""
+
+    def _add(self, name: str, kind: str, *reads: str, **more: Any) -> str:
+        if kind == "concat" and reads[1].endswith(".2"):
+            reads = (reads[0], f"{reads[1][:-1]}1")
+        return super()._add(name, kind, *reads, **more)
+
+
+class _SkipOfSecondBlock(HonestNetwork):
+    """Takes the skip from the second block, which is the last in all but the longest levels."""
+
+    written = _UnetOfSecondBlock
+
+
+class _NoDeepSkip(HonestNetwork):
+    """Has no skip below the second level."""
+
+    def apply(self, step: Step, inputs: list[np.ndarray], params: Arrays, training: bool) -> np.ndarray:
+        if step.kind == "concat" and int(step.name.split(".")[1]) > 1:
+            inputs = [inputs[0], np.zeros_like(inputs[1])]
+        return super().apply(step, inputs, params, training)
+
+
+class _BatchNormNeverRefuses(HonestNetwork):
+    """Gives the deepest level zeros where batch normalization has one value per channel, and goes on."""
+
+    def apply(self, step: Step, inputs: list[np.ndarray], params: Arrays, training: bool) -> np.ndarray:
+        alone = step.statistics and training and inputs[0][..., 0].size < 2
+        return np.zeros_like(inputs[0]) if alone else super().apply(step, inputs, params, training)
+
+
+def wrong_combinations() -> Iterator[Mutant]:
+    """Yield networks that are wrong only where options meet, or only as deep as networks are by default."""
+    yield _mutant("no blur in 1-D", "UN-012", "", _NoBlurOf, ndims=(1,), orders=("CRD",))
+    yield _mutant("no blur in 3-D", "UN-012", "", _NoBlurOf, ndims=(3,), orders=("RCD",))
+    yield _mutant("no blur after a transposed convolution", "UN-012", "", _NoBlurOfDeconv, orders=("DCR",))
+    yield _mutant("a square blur after a resize", "UN-012", "", _SquareBlurOfResize, orders=("DCR",))
+    yield _mutant("the blur of a resize before its convolution", "UN-012", "", _BlurBeforeConv, orders=("DCR",))
+    indices = _mutant("positions of a resize in float32", "UN-012", "", _IndicesInFloat32, ndims=(1,), orders=("DCR",))
+    yield replace(indices, history="1/41 in float32")
+    deep: dict[str, Any] = {"ndims": (1,), "dtypes": ("float64",), "orders": ("DCR",)}
+    yield _mutant("the skip of the second block of three", "UN-012", "", _SkipOfSecondBlock, **deep)
+    yield _mutant("no skip below the second level", "UN-012", "", _NoDeepSkip, **deep)
+    both: dict[str, Any] = {"dtypes": ("float32", "float64"), "orders": ("DRC", "DCR")}
+    yield _mutant("one value per channel normalized to zero", "UN-006", "", _BatchNormNeverRefuses, **both)
+
+
 def wrong_layers() -> Iterator[Mutant]:
     """Yield networks whose layers are wrong or wrongly joined."""
     rows: list[tuple[str, str, str, type[HonestNetwork]]] = [
@@ -482,6 +579,15 @@ class _GroupsOverSamples(_Normalizing):
         return oracle_unet.norm(step, x.reshape(1, -1, *x.shape[2:]), params, training).reshape(x.shape)
 
 
+class _GroupsOfPositions(_Normalizing):
+    """Takes the statistics of a group at each position by itself, as layer normalization does, where there is no second axis."""
+
+    def normalized(self, step: Step, x: np.ndarray, params: Arrays, training: bool) -> np.ndarray:
+        if x.ndim > 3:
+            return oracle_unet.norm(step, x, params, training)
+        return oracle_unet.norm(step, x.reshape(-1, 1, x.shape[-1]), params, training).reshape(x.shape)
+
+
 class _UnbiasedNormalization(_Normalizing):
     """Normalizes by the unbiased variance."""
 
@@ -561,6 +667,7 @@ def wrong_normalizations() -> Iterator[Mutant]:
     ]
     for name, network in groups:
         yield _mutant(name, "UN-005", "UN-012", network, orders=("RCD",))
+    yield _mutant("every position of a sequence by itself", "UN-005", "UN-012", _GroupsOfPositions, ndims=(1,), orders=("DCR",))
     yield _mutant("an epsilon of 1e-3", "UN-005 UN-006", "UN-012", _LargerEpsilon, history="Keras' default", orders=("RCD", "DRC"))
     both: dict[str, Any] = {"dtypes": ("float32", "float64"), "orders": ("DRC", "DCR")}
     yield _mutant("normalized by the unbiased variance", "UN-006", "", _UnbiasedNormalization, **both)
@@ -888,6 +995,7 @@ def mutants() -> tuple[Mutant, ...]:
     """Return all mutants of the residual U-Net."""
     return (
         *wrong_layers(),
+        *wrong_combinations(),
         *wrong_normalizations(),
         *wrong_parameters(),
         *wrong_arithmetic(),

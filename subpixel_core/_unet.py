@@ -7,8 +7,9 @@ Zhang et al. 2018, "Road Extraction by Deep Residual U-Net", §II: residual bloc
 Shi et al. 2016, §3.2, and Aitken et al. 2017, §3: the upsampling and how it starts.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod, sqrt
 from typing import Any, Literal
 
@@ -38,13 +39,20 @@ Parameters = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _Layer(ABC):
     """A layer with a kernel and a bias. ``kernel_size`` counts taps on the input's grid."""
 
     name: str
     in_channels: int
     out_channels: int
     kernel_size: tuple[int, ...]
+    gain: float = field(kw_only=True)
+    """Variance of a fresh kernel times its fan-in. UN-009"""
+
+    @property
+    @abstractmethod
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Shape of the kernel as it is kept, channels last."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -62,8 +70,6 @@ class Convolution(_Layer):
     """A convolution with a bias, padding "same", then every ``stride``-th value from the first."""
 
     stride: tuple[int, ...]
-    gain: float
-    """Variance of a fresh kernel times its fan-in. UN-009"""
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
@@ -87,7 +93,6 @@ class Upsampling(_Layer):
     upsample: str
     order: Order
     blur: bool
-    gain: float
 
     @property
     def taps(self) -> tuple[int, ...]:
@@ -371,7 +376,7 @@ def network(config: ResidualUNetConfig) -> Network:
         return (first, *(block(f"{name}.{i}", channels, channels, ones) for i in range(1, number)))
 
     def up(name: str, in_channels: int, channels: int, scale: tuple[int, ...], gain: float) -> Upsampling:
-        return Upsampling(name, in_channels, channels, taps, scale, config.upsample, config.order, config.blur, gain)
+        return Upsampling(name, in_channels, channels, taps, scale, config.upsample, config.order, config.blur, gain=gain)
 
     steps = (ones, *config.level_scales)
     deeper = range(len(widths) - 2, -1, -1)

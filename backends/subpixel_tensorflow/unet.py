@@ -201,7 +201,7 @@ def _graph(config: ResidualUNetConfig, dtype: Any) -> tuple[Any, Any]:
         if layer.upsample == "deconv":
             return TransposedConvolution(asdict(layer), name=layer.name, dtype=dtype)(y)
         if prod(layer.scale) == 1:
-            return conv(Convolution(layer.name, layer.in_channels, layer.out_channels, layer.kernel_size, layer.scale, layer.gain), y)
+            return conv(Convolution(layer.name, layer.in_channels, layer.out_channels, layer.kernel_size, layer.scale, gain=layer.gain), y)
         if layer.upsample == "resize":
             return ResizeConvolution(asdict(layer), name=layer.name, dtype=dtype)(y)
         normal = keras.initializers.RandomNormal(stddev=layer.std)

@@ -194,7 +194,8 @@ class _JudgedLayer:
         self.adapter, self.module, self.stages = adapter, module, stages
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.module(x.movedim(-1, 1)).movedim(1, -1)
+        # Contiguous, as a user's tensors are: inductor of torch 2.13 does not compile torch's own Conv2d for unknown extents otherwise.
+        return self.module(x.movedim(-1, 1).contiguous()).movedim(1, -1)
 
     def parameters(self) -> list[dict[str, np.ndarray]]:
         return [self._canonical(dict(stage.named_parameters())) for stage in self.stages]

@@ -91,7 +91,9 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
     pooled_axes(factors)
     pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[len(factors)]
     batched = x if x.ndim == len(factors) + 2 else x.reshape(-1, 1, *x.shape[-len(factors) :])
+    if len(factors) == 3 and x.dtype in (torch.float16, torch.bfloat16):
+        batched = batched.float()  # torch has no such pooling in half precision on a CPU
     pooled = pool(batched, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
     # torch pads both ends alike; for an even factor that is one position too many, at the start.
     first: tuple[Any, ...] = (..., *(slice(1 - r % 2, None) for r in factors))
-    return pooled[first].reshape(x.shape)
+    return pooled[first].reshape(x.shape).to(x.dtype)

@@ -509,3 +509,11 @@ def test_what_is_no_tensor_is_refused(function, x):
 def test_a_blur_of_integers_is_refused():
     with pytest.raises(TypeError, match=r"x must be floating point for a blur in this framework; got torch\.int32"):
         subpixel_torch.box_blur(torch.ones(1, 2, 4, 6, dtype=torch.int32), 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_blurred_in_three_dimensions_too(dtype):
+    x = torch.arange(2.0 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6).remainder(7)
+    y = backend.box_blur(x.to(dtype), (2, 1, 3))
+    assert y.dtype == dtype
+    assert torch.equal(y, backend.box_blur(x, (2, 1, 3)).to(dtype))

@@ -299,10 +299,8 @@ def measured(options: argparse.Namespace, arguments: list[str]) -> dict[str, Any
     for name in PEERS:
         together = {key: make() for key, make in makers.items() if key.split(",")[0] == f"MONAI {name}" or f" as {name}" in key}
         report["rows"] += _rows(together, f"MONAI {name}, contiguous", options.rounds, memory)
-    width = ours_like(
-        size_of(peer(PEERS[0], options.channels), options.extent, options.channels)[1], "MACs", options.extent, options.channels
-    )
-    alone = convolutions(options.batch, options.extent, width.widths[0], options.device)
+    width = report["networks"][f"ours, as many MACs as {PEERS[0]}"]["widths"][0]
+    alone = convolutions(options.batch, options.extent, width, options.device)
     report["rows"] += _rows(alone, CONVOLUTION, options.rounds, {})
     return report
 

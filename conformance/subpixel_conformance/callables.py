@@ -53,9 +53,9 @@ class Adapter:
         """Return a tensor of the framework."""
         return array if self.framework is None else tensors.tensors_of(self.framework)(np.array(array, order="C"))
 
-    def to_numpy(self, value: Any) -> np.ndarray:
-        """Return the array behind a tensor."""
-        return tensors.to_numpy(value)
+    def to_numpy(self, value: Any) -> Any:
+        """Return the array behind a tensor. A list or a tuple is none, and stays what it is, to be refused."""
+        return value if isinstance(value, (list, tuple)) else tensors.to_numpy(value)
 
     def device_of(self, value: Any) -> str:
         """Return the CPU."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from subpixel_conformance import registry
-from subpixel_conformance.result import STATUSES, Result
+from subpixel_conformance.result import STATUSES, Result, told
 
 Record = Callable[..., None]
 
@@ -182,8 +182,7 @@ def plain(value: Any) -> Any:
 
 def one_line(error: BaseException) -> str:
     """Return the type and the text of an exception on one line, at most 400 characters."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:400] if text else type(error).__name__
+    return " ".join(told(error).split())[:400]
 
 
 def _end_with_the_parent() -> None:

@@ -8,9 +8,7 @@ import numpy as np
 
 from .adapter import AdapterProtocol
 from .case import Case, Evidence, Mismatch, Unavailable, claims_of, dtype_of
-from .result import Result
-
-OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "RESOURCE_EXHAUSTED", "out of memory", "Unable to allocate")
+from .result import Result, told
 
 
 class Watched:
@@ -98,16 +96,6 @@ def judge(case: Case, adapter: AdapterProtocol, device: str) -> Result:
         evidence = evidence or Evidence()
         result = replace(result, ratio=evidence.ratio, deviation=evidence.deviation)
     return replace(result, seconds=time.perf_counter() - started)
-
-
-def told(error: BaseException) -> str:
-    """Return type and text of an exception; one that means that memory ran out begins with that."""
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except Exception:  # an exception that cannot be told
-        text = type(error).__name__
-    short_of_memory = isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY)
-    return f"out of memory: {text}" if short_of_memory else text
 
 
 def _attributed(mismatch: Mismatch, case: Case) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subpixel_conformance.result import Result
+from subpixel_conformance.result import WRONG, Result
 
 if TYPE_CHECKING:
     from subpixel_conformance.runner import Run
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SUBJECTS = ("case", "clause")
 RESTRICTIONS = ("adapter", "device", "mode", "dtype")
 TEXTS = ("reason", "link")
-WRONG = ("fail", "error", "crash")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+WRONG = ("fail", "error", "crash")
 STATUSES = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass", "not_claimed", "unavailable")
+OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "RESOURCE_EXHAUSTED", "out of memory", "Unable to allocate")
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,14 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""
         return asdict(self)
+
+
+def told(error: BaseException) -> str:
+    """Return type and text of an exception; one that means that memory ran out begins with that."""
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}" if str(error) else name
+    except Exception:  # an exception that cannot be told
+        text = name
+    short_of_memory = isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY)
+    return f"out of memory: {text}" if short_of_memory else text

@@ -25,12 +25,11 @@ from typing import Any
 from subpixel_conformance.known import KnownFailure, apply
 from subpixel_conformance.memory import GIB, default_limit, resident
 from subpixel_conformance.registry import Spec, absence
-from subpixel_conformance.result import Result
+from subpixel_conformance.result import WRONG, Result
 
 RESTARTS = 3
 CLASSES = ("shift", "gradient", "init", "layer", "stages", "unet")
 JUDGED = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass")
-WRONG = ("fail", "error", "crash")
 PRECISIONS = ("strict", "as-is")
 _ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
 _POLL = 0.05

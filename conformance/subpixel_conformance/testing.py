@@ -23,8 +23,7 @@ from . import known, registry
 from .case import Case, claims_of
 from .cases import all_cases
 from .judge import Watched, judge
-
-WRONG = ("fail", "error")
+from .result import WRONG
 
 
 class ConformanceTests:
@@ -60,20 +59,20 @@ class ConformanceTests:
         adapter = self.chosen(metafunc.config)
         claims = claims_of(adapter)
         watched = {device: Watched(adapter, device) for device in self.devices or claims.devices}
+        entries = () if self.known_failures is None else known.read(Path(self.known_failures))
         cases = [case for case in all_cases(self.profile, self.seed) if case.needs.missing(claims) is None]
-        judged = [pytest.param((case, on, device), id=f"{device}-{case.id}") for device, on in watched.items() for case in cases]
+        judged = [pytest.param((case, on, device, entries), id=f"{device}-{case.id}") for device, on in watched.items() for case in cases]
         if not judged:
             raise pytest.Collector.CollectError(f"{type(self).__name__}: the adapter claims nothing that the suite judges")
         metafunc.parametrize("judged", judged)
 
-    def test_conforms(self, judged: tuple[Case, Any, str], request: pytest.FixtureRequest) -> None:
+    def test_conforms(self, judged: tuple[Case, Any, str, tuple[known.KnownFailure, ...]], request: pytest.FixtureRequest) -> None:
         """Judge one case."""
-        case, adapter, device = judged
+        case, adapter, device, entries = judged
         request.node.user_properties += [("clause", clause) for clause in case.clauses]
         result = judge(case, adapter, device)
         if result.status == "unavailable":
             pytest.skip(result.message)
-        entries = () if self.known_failures is None else known.read(Path(self.known_failures))
         listed = [entry for entry in entries if entry.adapter in (None, adapter.name) and entry.matches(result)]
         if result.status in WRONG:
             if listed:

@@ -84,6 +84,13 @@ def test_the_scale_of_an_initializer_is_an_integer_too():
     assert passed > 0
 
 
+def test_a_list_is_no_tensor():
+    rest, passed = verdicts(Adapter.from_callables(phase_shift=lambda x, r: [crd(x, r)], **SQUARE))
+    assert passed <= 1  # EX-003, which looks at the place alone
+    assert len(rest) > 20
+    assert all("the result must be an array of numbers; got list" in line for line in rest)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

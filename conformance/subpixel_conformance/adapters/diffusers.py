@@ -6,13 +6,13 @@ each axis, one batch axis. With ``dims=1`` it takes a tensor with two more axes,
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import diffusers
 import torch
 from diffusers.pipelines.ltx.modeling_latent_upsampler import PixelShuffleND
 
-from subpixel_conformance.adapters.cpu_eager import TorchEager
+from subpixel_conformance.adapters.torch_eager import TorchEager
 from subpixel_conformance.adapters.torch_native import DTYPES
 
 
@@ -20,8 +20,8 @@ class Diffusers(TorchEager):
     """``PixelShuffleND``."""
 
     name = "diffusers"
-    versions: ClassVar[Mapping[str, str]] = {"diffusers": diffusers.__version__, "torch": torch.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"diffusers": diffusers.__version__, "torch": torch.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift",),
         "orders": ("CRD",),
         "data_formats": ("channels_first",),

@@ -8,24 +8,24 @@ names are TensorFlow's, and its own tests compare it with ``tf.nn.depth_to_space
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
 import dm_pix
 import jax
 import numpy as np
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.callables import Adapter
 
 jax.config.update("jax_platforms", "cpu")
 
 
-class DmPix(CpuEager):
+class DmPix(Adapter):
     """``dm_pix.depth_to_space`` and ``dm_pix.space_to_depth``."""
 
     name = "dm-pix"
-    versions: ClassVar[Mapping[str, str]] = {"dm-pix": version("dm-pix"), "jax": jax.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"dm-pix": version("dm-pix"), "jax": jax.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("DCR",),
         "data_formats": ("channels_last",),

@@ -7,12 +7,12 @@ backwards. An axis that cannot be divided and a tensor of another rank than the 
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import einops
 import numpy as np
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
+from subpixel_conformance.callables import Adapter
 from subpixel_conformance.case import DTYPES
 
 PATTERNS = {
@@ -21,12 +21,12 @@ PATTERNS = {
 }
 
 
-class Einops(CpuEager):
+class Einops(Adapter):
     """The two recipes, forwards and backwards."""
 
     name = "einops"
-    versions: ClassVar[Mapping[str, str]] = {"einops": einops.__version__, "numpy": np.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"einops": einops.__version__, "numpy": np.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("CRD",),
         "data_formats": ("channels_last", "channels_first"),

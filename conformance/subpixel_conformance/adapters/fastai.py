@@ -7,15 +7,15 @@ know.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import fastai
 import numpy as np
 import torch
 from fastai.layers import PixelShuffle_ICNR, icnr_init
 
-from subpixel_conformance.adapters.cpu_eager import TorchEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.adapters.torch_eager import TorchEager
 from subpixel_conformance.adapters.torch_layer import ChannelsFirstLayer, canonical, torch_layout
 
 
@@ -23,8 +23,8 @@ class Fastai(TorchEager):
     """``icnr_init`` and ``PixelShuffle_ICNR``."""
 
     name = "fastai"
-    versions: ClassVar[Mapping[str, str]] = {"fastai": fastai.__version__, "torch": torch.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"fastai": fastai.__version__, "torch": torch.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("icnr", "layer"),
         "orders": ("CRD",),
         "data_formats": ("channels_first",),

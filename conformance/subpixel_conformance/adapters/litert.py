@@ -8,15 +8,15 @@ between. Nothing is said of empty tensors, and they are not claimed.
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.callables import Adapter
 
 TYPES = {
     "float32": schema.TensorType.FLOAT32,
@@ -61,12 +61,12 @@ def one_operator(operation: str, block: int, dtype: str) -> bytes:
     return bytes(builder.Output())
 
 
-class LiteRt(CpuEager):
+class LiteRt(Adapter):
     """DEPTH_TO_SPACE and SPACE_TO_DEPTH."""
 
     name = "litert"
-    versions: ClassVar[Mapping[str, str]] = {"ai-edge-litert": version("ai-edge-litert")}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"ai-edge-litert": version("ai-edge-litert")}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("DCR",),
         "data_formats": ("channels_last",),

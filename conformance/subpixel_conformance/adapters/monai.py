@@ -10,7 +10,7 @@ mode "pixelshuffle" the factor "has to match input size if it is a tuple", so th
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import monai
 import numpy as np
@@ -18,8 +18,8 @@ import torch
 from monai.networks.blocks import SubpixelUpsample, UpSample
 from monai.networks.utils import icnr_init, pixelshuffle, pixelunshuffle
 
-from subpixel_conformance.adapters.cpu_eager import TorchEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.adapters.torch_eager import TorchEager
 from subpixel_conformance.adapters.torch_layer import ChannelsFirstLayer, canonical, torch_layout
 from subpixel_conformance.adapters.torch_native import DTYPES
 
@@ -31,8 +31,8 @@ class Monai(TorchEager):
     """The functions, and ``SubpixelUpsample`` without its pooling."""
 
     name = "monai"
-    versions: ClassVar[Mapping[str, str]] = {"monai": monai.__version__, "torch": torch.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"monai": monai.__version__, "torch": torch.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift", "icnr", "layer"),
         "orders": ("CRD",),
         "data_formats": ("channels_first",),
@@ -85,8 +85,8 @@ class MonaiUpSample(TorchEager):
     """``UpSample`` in the mode "pixelshuffle", with a factor for every axis and a convolution of one tap before it."""
 
     name = "monai-upsample"
-    versions: ClassVar[Mapping[str, str]] = Monai.versions
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = Monai.versions
+    claims: Mapping[str, Any] = {
         "operations": ("layer",),
         "orders": ("CRD",),
         "ndims": (2,),

@@ -6,24 +6,24 @@ refused.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx.reference
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
 from subpixel_conformance.adapters.onnx_model import one_node
+from subpixel_conformance.callables import Adapter
 from subpixel_conformance.case import DTYPES
 
 
-class OnnxReference(CpuEager):
+class OnnxReference(Adapter):
     """DepthToSpace and SpaceToDepth of opset 28."""
 
     name = "onnx-reference"
-    versions: ClassVar[Mapping[str, str]] = {"onnx": onnx.__version__, "numpy": np.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"onnx": onnx.__version__, "numpy": np.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("DCR", "CRD"),
         "data_formats": ("channels_first",),

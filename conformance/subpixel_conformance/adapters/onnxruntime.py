@@ -7,23 +7,23 @@ and they are not claimed.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
 from subpixel_conformance.adapters.onnx_model import one_node
+from subpixel_conformance.callables import Adapter
 
 
-class Onnxruntime(CpuEager):
+class Onnxruntime(Adapter):
     """DepthToSpace (DCR) and SpaceToDepth of opset 13."""
 
     name = "onnxruntime"
-    versions: ClassVar[Mapping[str, str]] = {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("DCR",),
         "data_formats": ("channels_first",),
@@ -66,7 +66,7 @@ class OnnxruntimeCrd(Onnxruntime):
     """DepthToSpace in the mode CRD, which SpaceToDepth does not have."""
 
     name = "onnxruntime-crd"
-    claims: ClassVar[Mapping[str, Any]] = {**Onnxruntime.claims, "operations": ("phase_shift",), "orders": ("CRD",)}
+    claims: Mapping[str, Any] = {**Onnxruntime.claims, "operations": ("phase_shift",), "orders": ("CRD",)}
 
 
 adapter = Onnxruntime()

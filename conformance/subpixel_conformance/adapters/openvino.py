@@ -7,23 +7,23 @@ plugin computes in as they are. Nothing is said of empty tensors, and they are n
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import openvino
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.callables import Adapter
 
 MODES = {"DCR": "blocks_first", "CRD": "depth_first"}
 
 
-class OpenVino(CpuEager):
+class OpenVino(Adapter):
     """``opset1.depth_to_space`` and ``opset1.space_to_depth``."""
 
     name = "openvino"
-    versions: ClassVar[Mapping[str, str]] = {"openvino": openvino.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"openvino": openvino.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("DCR", "CRD"),
         "data_formats": ("channels_first",),

@@ -6,23 +6,23 @@ what is judged in both formats (PS-005). Nothing is said of empty tensors, and t
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import paddle
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.callables import Adapter
 
 FORMATS = {"channels_first": "NCHW", "channels_last": "NHWC"}
 
 
-class Paddle(CpuEager):
+class Paddle(Adapter):
     """``paddle.nn.functional.pixel_shuffle`` and ``pixel_unshuffle``."""
 
     name = "paddle"
-    versions: ClassVar[Mapping[str, str]] = {"paddlepaddle": paddle.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"paddlepaddle": paddle.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("CRD",),
         "data_formats": ("channels_last", "channels_first"),

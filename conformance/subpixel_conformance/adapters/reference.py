@@ -9,6 +9,7 @@ import numpy as np
 import subpixel_core as core
 
 from ..adapter import DATA_FORMATS, ORDERS, REFUSALS, LayerConfig
+from ..callables import Adapter
 from ..case import dtype_of
 
 Parameters = list[dict[str, np.ndarray]]
@@ -138,7 +139,7 @@ def probed(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangen
     return gradient.astype(x.dtype).reshape(x.shape)
 
 
-class ReferenceAdapter:
+class ReferenceAdapter(Adapter):
     """NumPy functions as they are."""
 
     name = "subpixel_core"
@@ -160,24 +161,6 @@ class ReferenceAdapter:
         ),
         "refusals": REFUSALS,
     }
-
-    def devices(self) -> dict[str, str | None]:
-        return {"cpu": None}
-
-    def modes(self, device: str) -> dict[str, str | None]:
-        return {"eager": None}
-
-    def to_native(self, array: np.ndarray, device: str) -> np.ndarray:
-        return array
-
-    def to_numpy(self, value: Any) -> np.ndarray:
-        return np.asarray(value)
-
-    def device_of(self, value: Any) -> str:
-        return "cpu"
-
-    def compile(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
-        return function
 
     def snippet(self, operation: str, scale: Any, *, order: str, data_format: str) -> str:
         return f'from subpixel_core import {operation}\ny = {operation}(x, {scale}, order="{order}", data_format="{data_format}")'

@@ -10,22 +10,22 @@ are not claimed.
 import os
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from tinygrad import Tensor
 from tinygrad.nn.onnx import onnx_ops
 
-from subpixel_conformance.adapters.cpu_eager import CpuEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.callables import Adapter
 
 
-class Tinygrad(CpuEager):
+class Tinygrad(Adapter):
     """DepthToSpace (DCR) and SpaceToDepth."""
 
     name = "tinygrad"
-    versions: ClassVar[Mapping[str, str]] = {"tinygrad": version("tinygrad"), "its device": os.environ.get("DEV", "its default")}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"tinygrad": version("tinygrad"), "its device": os.environ.get("DEV", "its default")}
+    claims: Mapping[str, Any] = {
         "operations": ("phase_shift", "inverse_phase_shift"),
         "orders": ("DCR",),
         "data_formats": ("channels_first",),
@@ -67,7 +67,7 @@ class TinygradCrd(Tinygrad):
     """DepthToSpace in the mode CRD, which SpaceToDepth does not have."""
 
     name = "tinygrad-crd"
-    claims: ClassVar[Mapping[str, Any]] = {**Tinygrad.claims, "operations": ("phase_shift",), "orders": ("CRD",)}
+    claims: Mapping[str, Any] = {**Tinygrad.claims, "operations": ("phase_shift",), "orders": ("CRD",)}
 
 
 adapter = Tinygrad()

@@ -7,14 +7,14 @@ weights depend on the one that it has, DCR, and that is what is judged.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import transformers
 from transformers.models.internvl.modeling_internvl import InternVLModel
 
-from subpixel_conformance.adapters.cpu_eager import TorchEager
 from subpixel_conformance.adapters.one_factor import one_factor
+from subpixel_conformance.adapters.torch_eager import TorchEager
 
 
 def pixel_shuffle(x: torch.Tensor, scale_factor: int) -> torch.Tensor:
@@ -26,8 +26,8 @@ class Transformers(TorchEager):
     """``InternVLModel.pixel_shuffle``."""
 
     name = "transformers"
-    versions: ClassVar[Mapping[str, str]] = {"transformers": transformers.__version__, "torch": torch.__version__}
-    claims: ClassVar[Mapping[str, Any]] = {
+    versions: Mapping[str, str] = {"transformers": transformers.__version__, "torch": torch.__version__}
+    claims: Mapping[str, Any] = {
         "operations": ("inverse_phase_shift",),
         "orders": ("DCR",),
         "data_formats": ("channels_last",),

@@ -185,8 +185,7 @@ def _convolve_by_windows(
 ) -> Array:
     """Convolve as one product of windows and kernel.
 
-    XLA's own convolution in float64 has a gradient three times as slow on a CPU, and never ends compiling for some kernels: (3, 4, 2, 6) on
-    (2, 6, 18, 2), with jaxlib 0.10.2.
+    XLA's own convolution in float64 never ends compiling on a CPU for some kernels: (3, 4, 2, 6) on (2, 6, 18, 2), with jaxlib 0.10.2.
     """
     taps = kernel.shape[:-2]
     padded = jnp.pad(x, ((0, 0), *widths, (0, 0)))

@@ -101,7 +101,7 @@ class TransposedConvolution(_Convolution):
 
 @_register
 class GroupNormalization(keras.layers.GroupNormalization):
-    """Group normalization over the channels' own means, with no axis for the groups: half the time of the layer that it is."""
+    """Group normalization over the channels' own means, with no axis for the groups: fewer passes over memory than the layer that it is."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = at_least_float32(x)

@@ -307,6 +307,7 @@ def test_an_interrupted_command_writes_what_was_judged_and_says_so(tmp_path):
         [sys.executable, "-m", "subpixel_conformance", "conform", "--adapter", target, "--no-photograph", "--json", str(report)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     until = time.monotonic() + 30
     while not (tmp_path / "begun").exists() and time.monotonic() < until:

@@ -304,9 +304,8 @@ def test_an_interrupted_command_writes_what_was_judged_and_says_so(tmp_path):
     report = tmp_path / "r.json"
     target = write_fake(tmp_path, body="Path(__file__).with_name('begun').touch(); time.sleep(0.3)")
     # What runs in the background ignores the signal, and so would the command.
-    heeding = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import subpixel_conformance.cli as c; exit(c.main())"
-    )
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = "from subpixel_conformance import cli; raise SystemExit(cli.main())"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{heed}; {run}", "conform", "--adapter", target, "--no-photograph", "--json", str(report)],
         stdout=subprocess.DEVNULL,

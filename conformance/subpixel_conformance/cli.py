@@ -1,7 +1,7 @@
 """The command ``subpixel``: judge implementations, check reports, read and cite the specification, identify an order, plan stages.
 
-Exit status: 0 conforming, or nothing wrong but known failures; 1 not conforming, or a list of known failures that is out of date; 2 usage;
-3 an adapter or the suite itself broke; 4 incomplete.
+Exit status: 0 conforming, or nothing wrong but known failures; 1 not conforming, or what would be 0 with a list of known failures that is
+out of date; 2 usage; 3 an adapter or the suite itself broke; 4 incomplete.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 
-from subpixel_conformance import badge, clauses, difference, json_lines, junit, known, memory, page, registry, report, runner
+from subpixel_conformance import badge, clauses, difference, json_lines, junit, known, memory, page, registry, report, runner, terminal
 from subpixel_conformance import cite as citation
 from subpixel_conformance import verify as verification
 from subpixel_conformance.terminal import Cell, Screen, counting_display, progress_display
@@ -79,8 +79,8 @@ def _arguments() -> argparse.ArgumentParser:
         "conform",
         help="judge implementations against the specification",
         description="Judge implementations. With none named, those of this distribution count, and all others are shown beside them.",
-        epilog="Exit status: 0 conforming, or nothing wrong but the known failures; 1 not conforming, or known failures that are stale or "
-        "pass; 2 usage; 3 an adapter or the suite broke; 4 incomplete: nothing, or not everything that was asked for, was judged.",
+        epilog="Exit status: 0 conforming, or nothing wrong but the known failures; 1 not conforming, or the list of known failures is "
+        "out of date; 2 usage; 3 an adapter or the suite broke; 4 incomplete: nothing, or not everything that was asked for, was judged.",
     )
     names = ", ".join(registry.registry())
     command.add_argument("--backend", action="append", default=[], metavar="NAME", help=f"by name: {names}")
@@ -290,7 +290,7 @@ def scoreboard(outcome: runner.Outcome, screen: Screen) -> None:
     for title, counted in (("Passed of judged, by conformance class", True), ("Peers: judged and shown, not counted", False)):
         rows = [_score(run, classes) for run in outcome.runs if run.counted is counted]
         if rows:
-            screen.table(title, ["adapter", "device", *classes, "verdict"], rows)
+            screen.table(title, ["adapter", "device", *classes, "verdict", "not judged"], rows)
     _clauses_not_met(outcome, screen)
     _failures(outcome, screen)
     _known(outcome, screen)
@@ -298,11 +298,21 @@ def scoreboard(outcome: runner.Outcome, screen: Screen) -> None:
     _exhibits(outcome, screen)
     _deviations(outcome, screen)
     _not_judged(outcome, screen)
-    names = ", ".join(dict.fromkeys(run.adapter for run in outcome.runs if run.counted)) or "nothing"
+    names = ", ".join(dict.fromkeys(run.adapter for run in outcome.runs if run.counted)) or "nothing was judged"
     against = f"specification {clauses.specification_version()}, profile {outcome.profile}, seed {outcome.seed}"
     for line in outcome.amiss:
         screen.line(line, "red")
-    screen.line(f"{outcome.verdict}: {names}; {against}{_of_known(outcome)}", STYLES[outcome.verdict])
+    style = "red" if outcome.exit_code == 1 else STYLES[outcome.verdict]
+    screen.line(f"{outcome.verdict}: {names}; {against}{_of_known(outcome)}{_lacking(outcome)}", style)
+
+
+def _lacking(outcome: runner.Outcome) -> str:
+    """Return what was to be judged and is not here, with the reasons, where that alone leaves the verdict open."""
+    if outcome.verdict != "incomplete":
+        return ""
+    judged = {run.adapter for run in outcome.runs}
+    lacking = [missing for missing in outcome.missing if missing.required or (missing.counted and missing.adapter not in judged)]
+    return "".join(f"; {missing.adapter}{f' on {missing.device}' if missing.device else ''}: {missing.reason}" for missing in lacking)
 
 
 def _of_known(outcome: runner.Outcome) -> str:
@@ -310,7 +320,9 @@ def _of_known(outcome: runner.Outcome) -> str:
     said = ""
     if outcome.known:
         said = f"; {outcome.known} known {'failure' if outcome.known == 1 else 'failures'}{' and no other' if outcome.only_known else ''}"
-    return f"{said}; the list of known failures is out of date" if outcome.amiss else said
+    if outcome.amiss:
+        said += f"; the list of known failures is out of date{', which makes the exit status 1' if outcome.exit_code == 1 else ''}"
+    return said
 
 
 def _score(run: runner.Run, classes: Sequence[str]) -> list[Cell]:
@@ -319,7 +331,7 @@ def _score(run: runner.Run, classes: Sequence[str]) -> list[Cell]:
     for name in classes:
         counts = found.get(name, {})
         cells.append(_passed(counts.get("pass", 0), sum(counts.get(status, 0) for status in runner.JUDGED)))
-    return [run.adapter, run.device or "–", *cells, (run.verdict, STYLES[run.verdict])]
+    return [run.adapter, run.device or "–", *cells, (run.verdict, STYLES[run.verdict]), (terminal.unjudged(run), "dim")]
 
 
 def _passed(passed: int, judged: int) -> Cell:
@@ -352,9 +364,9 @@ def _not_judged(outcome: runner.Outcome, screen: Screen) -> None:
     for run in outcome.runs:
         if run.results and len(run.results) != len(run.planned):
             left = len(run.planned) - len(run.results)
-            rows.append([run.adapter, run.device or "–", (f"{left} cases", "red"), "not run"])
+            rows.append([run.adapter, run.device or "–", (terminal.cases(left), "red"), "not run"])
     for run, reason, count in report.unavailable(outcome.runs):
-        rows.append([run.adapter, run.device or "–", (f"{count} cases", "yellow"), reason])
+        rows.append([run.adapter, run.device or "–", (terminal.cases(count), "yellow"), reason])
     if rows:
         screen.table("Not judged here", ["adapter", "device", "what", "reason"], rows)
 

@@ -95,14 +95,10 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """*non-conforming* where anything is wrong, known or not; *incomplete* where nothing or not everything ran; else *conforming*.
-
-        Also *incomplete* where something is right that is listed as wrong.
-        """
+        """*non-conforming* where anything is wrong, known or not; *incomplete* where nothing or not everything ran; else *conforming*."""
         if self.wrong or any(result.status == "known_failure" for result in self.results):
             return "non-conforming"
-        unexpected = any(result.status == "unexpected_pass" for result in self.results)
-        if self.error or unexpected or self.judged == 0 or len(self.results) != len(self.planned):
+        if self.error or self.judged == 0 or len(self.results) != len(self.planned):
             return "incomplete"
         return "conforming"
 
@@ -160,7 +156,7 @@ class Outcome:
         if "non-conforming" in verdicts:
             return "non-conforming"
         lacking = any(missing.required for missing in self.missing)
-        return "conforming" if verdicts == {"conforming"} and not lacking and not self.amiss else "incomplete"
+        return "conforming" if verdicts == {"conforming"} and not lacking else "incomplete"
 
     @property
     def known(self) -> int:
@@ -178,15 +174,13 @@ class Outcome:
     def exit_code(self) -> int:
         """0 conforming, or nothing wrong that is not known; 1 not conforming; 3 a counted adapter or the suite broke; 4 incomplete.
 
-        An entry of the known failures that is stale, or names what is right, makes it 1.
+        The verdict is about the implementations alone. A list of known failures that is out of date makes 1 of what would be 0.
         """
         if any(run.error for run in self.runs if run.counted):
             return 3
-        if self.amiss:
-            return 1
-        if self.only_known:
-            return 0
-        return {"conforming": 0, "non-conforming": 1, "incomplete": 4}[self.verdict]
+        if self.verdict == "conforming" or self.only_known:
+            return 1 if self.amiss else 0
+        return {"non-conforming": 1, "incomplete": 4}[self.verdict]
 
 
 class Progress:
@@ -238,7 +232,8 @@ def conform(
 ) -> Outcome:
     """Judge every adapter of ``specs``, pairs with whether it is counted, on ``devices`` or, without any, on every device present.
 
-    The adapters named in ``required`` must be installed, and every one of ``devices`` that a counted adapter claims must be present.
+    The adapters named in ``required`` must be installed, every one of ``devices`` that a counted adapter claims must be present, and
+    without any, one of those that it claims.
     ``jobs`` processes work at a time; ``timeout`` is how many seconds one may go without progress, ``memory`` how many GiB it may take with
     all that it starts (`subpixel_conformance.memory.default_limit` where None). ``seed`` chooses the sampled cases. Under ``precision``
     "strict" adapters forbid reduced precision, and a switch that reads otherwise is an error. ``known`` are failures that are known. After
@@ -389,17 +384,23 @@ class _Schedule:
 
 
 def _devices_missing(runs: Sequence[Run], wanted: Sequence[str]) -> list[Missing]:
+    """Return which devices were not judged, and why, with what can be had instead."""
     found: dict[tuple[str, str], Missing] = {}
     for run in runs:
         if run.error and not run.devices:
             continue
+        present = [name for name, reason in run.devices.items() if reason is None]
         for device in wanted or run.devices:
             if device not in run.devices:
                 reason, required = f"it does not claim {device}", False
             elif run.devices[device] is not None:
-                reason, required = str(run.devices[device]), run.counted and device in wanted
+                reason, required = str(run.devices[device]), run.counted and (device in wanted or not present)
             else:
                 continue
+            if not present:
+                reason += "; no device that it claims is here"
+            elif wanted:
+                reason += f"; with --device {' or '.join(present)} it can be judged here"
             found[run.adapter, device] = Missing(run.adapter, device, reason, run.counted, required)
     return list(found.values())
 

@@ -113,11 +113,13 @@ class PlainProgress(Progress):
         """Say how far a run is, at most every ten seconds."""
         if time.monotonic() - self._told[id(run)] > 10:
             self._told[id(run)] = time.monotonic()
-            self._say(f"{label(run)}: {len(run.results)} of {len(run.planned)} cases")
+            self._say(f"{label(run)}: {len(run.results)} of {len(run.planned)} cases gone through, {run.judged} of them judged")
 
     def finished(self, run: Run) -> None:
         """Say what became of a run."""
-        self._say(f"{label(run)}: {run.verdict}, {len(run.results)} of {len(run.planned)} cases in {run.seconds:.0f} s")
+        passed = f"{run.counts.get('pass', 0)} of {cases(run.judged, 'judged case')} passed" if run.judged else "nothing was judged"
+        besides = f"; {unjudged(run)}" if unjudged(run) else ""
+        self._say(f"{label(run)}: {run.verdict}, {passed} in {run.seconds:.0f} s{besides}")
 
 
 class RichProgress(Progress):
@@ -151,7 +153,8 @@ class RichProgress(Progress):
 
     def finished(self, run: Run) -> None:
         """Show the verdict."""
-        self.bars.update(self._tasks[id(run)], description=label(run), total=max(1, len(run.planned)), doing=run.verdict)
+        doing = f"{run.verdict}, {cases(run.judged, 'judged case')}"
+        self.bars.update(self._tasks[id(run)], description=label(run), total=max(1, len(run.planned)), doing=doing)
 
 
 def progress_display(screen: Screen) -> tuple[Progress, AbstractContextManager[Any]]:
@@ -176,3 +179,18 @@ def counting_display(screen: Screen) -> tuple[AbstractContextManager[Any], Calla
 def label(run: Run) -> str:
     """Return the name of a run: the adapter and, once known, the device."""
     return f"{run.adapter} on {run.device}" if run.device else run.adapter
+
+
+def cases(number: int, word: str = "case") -> str:
+    """Return "1 case", "2 cases"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def unjudged(run: Run) -> str:
+    """Return how many of the suite's cases a run leaves out, and why: they are no part of what is counted."""
+    counts = {
+        "not claimed": run.counts.get("not_claimed", 0),
+        "unavailable": run.counts.get("unavailable", 0),
+        "not run": len(run.planned) - len(run.results),
+    }
+    return ", ".join(f"{number} {why}" for why, number in counts.items() if number)

@@ -12,6 +12,7 @@ from subpixel_conformance import page as pages
 from subpixel_conformance.photograph import ORDERS, VARIANTS
 from subpixel_conformance.runner import Outcome
 
+from . import webdriver
 from .fakes import outcome_of, result
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -164,3 +165,86 @@ def test_the_page_follows_the_preference_for_dark_or_light(page, tmp_path, schem
     assert (background < 60) == darker
     assert (background > 200) != darker
     assert np.abs(pixels - background).max() > 150
+
+
+# --- a reader without a mouse ---
+
+
+@pytest.fixture(scope="module")
+def keyboard(page, tmp_path_factory):
+    if webdriver.DRIVER is None:
+        pytest.skip("no chromedriver on this machine; Debian: apt-get install chromium-driver")
+    flags = [*QUIET, "--force-prefers-reduced-motion", f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]
+    with webdriver.browser(BROWSER, flags) as browser:
+        yield browser
+
+
+FOCUSED = "const at = document.activeElement; return [at.dataset.clause ?? at.id ?? '', at.dataset.run ?? '-'].join()"
+DIALOG = "const box = document.querySelector('dialog'); return box.open && /%s/.test(box.textContent)"
+
+
+def test_the_tab_key_goes_through_the_filters_into_the_table_and_out_again(keyboard, page):
+    keyboard.open(page.as_uri())
+    keyboard.run("document.getElementById('filter-text').focus()")
+    stops = []
+    for _ in range(8):
+        keyboard.press("Tab")
+        stops.append(keyboard.run("const at = document.activeElement; return at.id || at.dataset.clause || at.type || at.className"))
+    filters = [f"filter-{name}" for name in ("adapter", "class", "status", "area")]
+    assert stops == [*filters, "reset", "scroll tall", "BL-001", ""]
+    assert keyboard.run("return document.activeElement.tagName") == "SUMMARY"
+
+
+def test_keys_filter_move_open_and_close_and_the_focus_comes_back(keyboard, page):
+    keyboard.open(page.as_uri())
+    keyboard.run("document.getElementById('filter-area').focus()")
+    keyboard.press(*"phase")
+    left = sum(clause.file == "phase-shift.md" for clause in clauses.clauses().values())
+    assert keyboard.run("return document.getElementById('filter-count').textContent") == f"{left} clauses"
+    keyboard.press("Tab", "Tab", "Tab")
+    assert keyboard.run(FOCUSED) == "PS-001,0"
+    keyboard.press("Enter")
+    assert keyboard.run(DIALOG % "PS-001, a-rather-long-adapter-name on cpu")
+    assert keyboard.run("return document.querySelector('dialog').contains(document.activeElement)")
+    keyboard.press("Escape")
+    assert not keyboard.run("return document.querySelector('dialog').open")
+    assert keyboard.run(FOCUSED) == "PS-001,0"
+    keyboard.press("Down", "Down", "Down", "Enter")
+    assert keyboard.run(DIALOG % "the reason")
+    keyboard.press("Escape", "Right", "Left", "Left", "Enter")
+    assert (
+        keyboard.run(FOCUSED.replace("document.activeElement", "[...document.querySelectorAll('#matrix [tabindex=\"0\"]')][0]"))
+        == "PS-004,-"
+    )
+    assert keyboard.run(DIALOG % "PS-004")
+
+
+def test_whatever_cell_has_the_focus_it_and_the_names_above_it_are_in_sight(keyboard, page):
+    keyboard.open(page.as_uri())
+    keyboard.run("document.querySelector('#matrix .cell').focus()")
+    for keys in (["Down"] * 45, ["Down"] * 300, ["Up"] * 20):
+        keyboard.press(*keys)
+        cell, names, height = keyboard.run(
+            "const box = (one) => { const { top, bottom } = one.getBoundingClientRect(); return [top, bottom]; };"
+            "return [box(document.activeElement), box(document.querySelector('#matrix thead th')), innerHeight]"
+        )
+        assert 0 <= names[0] < names[1] <= cell[0] < cell[1] <= height
+
+
+def test_every_cell_opens_its_clause_and_what_is_wrong_its_message_and_reproduction(keyboard, page):
+    keyboard.open(page.as_uri())
+    told = keyboard.run("""
+      const dialog = document.querySelector('dialog'), body = document.getElementById('detail-body');
+      return [...document.querySelectorAll('#matrix button')].map((cell) => {
+        cell.click();
+        const shown = [cell.dataset.clause, cell.dataset.run ?? '-', cell.className, dialog.open, body.querySelector('h2').textContent,
+          body.querySelector('blockquote').textContent.length, body.querySelectorAll('pre').length];
+        dialog.close();
+        return shown;
+      });""")
+    assert len(told) == 3 * len(clauses.clauses())
+    for clause, run, _, shown, title, text, _ in told:
+        assert shown
+        assert title == clause if run == "-" else title.startswith(f"{clause}, ")
+        assert text > 10
+    assert [(clause, run, lines) for clause, run, style, *_, lines in told if style == "cell fail"] == [("PS-001", "0", 1)]

@@ -83,6 +83,33 @@ def test_reports_are_written_when_the_adapter_breaks(capsys, tmp_path):
     assert "no such luck" in json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["runs"][0]["error"]
 
 
+def test_a_device_that_is_missing_is_named_with_the_reason_and_with_what_to_do(capsys, tmp_path):
+    target = write_fake(tmp_path, devices='{"cpu": None, "cuda": "there is no GPU"}')
+    status, out, _ = run(capsys, "conform", "--adapter", target, "--no-photograph", "--device", "cuda")
+    assert status == 4
+    verdict = out.splitlines()[-1]
+    assert verdict.startswith("incomplete: nothing was judged; ")
+    assert verdict.endswith(f"{target} on cuda: there is no GPU; with --device cpu it can be judged here")
+
+
+def test_a_backend_that_is_not_installed_is_named_with_what_to_do(capsys, monkeypatch):
+    monkeypatch.setattr(cli.runner, "absence", lambda spec: "mine is not installed; pip install mine")
+    status, out, _ = run(capsys, "conform", "--backend", "numpy", "--no-photograph")
+    assert status == 4
+    assert out.splitlines()[-1].endswith("; numpy: mine is not installed; pip install mine")
+
+
+def test_what_is_counted_is_what_was_judged(capsys, tmp_path):
+    status, out, _ = run(capsys, "conform", "--adapter", write_fake(tmp_path), "--no-photograph", "--json", str(tmp_path / "r.json"))
+    (judged,) = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["runs"]
+    assert (status, judged["counts"].keys()) == (0, {"pass", "not_claimed"})
+    counted, left = judged["judged"], judged["counts"]["not_claimed"]
+    assert counted < left
+    assert f"conforming, {counted} of {counted} judged cases passed in " in out
+    assert out.count(f"{left} not claimed") == 2
+    assert str(judged["planned"]) not in out
+
+
 def names(pairs):
     return [spec.name for spec, counted in pairs if counted], [spec.name for spec, counted in pairs if not counted]
 

@@ -1,12 +1,13 @@
 """Known failures: never conforming in silence, never more than is true."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from subpixel_conformance import cli, known, registry, runner
 
-from .fakes import result, write_fake
+from .fakes import outcome_of, result, write_fake
 
 WRONG = "PS-001/DCR-channels_last-2d-3x3-float32"
 RIGHT = "PS-001/DCR-channels_last-2d-2x2-float32"
@@ -60,7 +61,7 @@ def test_another_failure_beside_known_ones_is_not_excused(tmp_path):
 def test_what_passes_and_is_listed_fails_the_run_with_the_entry_named(tmp_path, fields):
     outcome = judged(tmp_path, entry(**fields), body="pass")
     assert "unexpected_pass" in statuses(outcome).values()
-    assert (outcome.verdict, outcome.exit_code) == ("incomplete", 1)
+    assert (outcome.verdict, outcome.exit_code) == ("conforming", 1)
     assert all("known.toml, entry 1 (line 1)" in line and "passes unexpectedly" in line for line in outcome.amiss)
 
 
@@ -80,7 +81,7 @@ def test_an_entry_that_names_nothing_judged_is_stale_and_fails_the_run(tmp_path,
     assert "is stale" in line
     assert why in line
     assert "entry 1 (line 1)" in line
-    assert (outcome.verdict, outcome.exit_code) == ("incomplete", 1)
+    assert (outcome.verdict, outcome.exit_code) == ("conforming", 1)
 
 
 @pytest.mark.parametrize("fields", [{"adapter": "another"}, {"device": "cuda"}])
@@ -152,3 +153,30 @@ def test_the_command_says_it_in_the_verdict_line_and_the_reports(tmp_path, capsy
     document = json.loads(files[0].read_text(encoding="utf-8"))
     assert (document["seed"], document["verdict"], document["exit_code"]) == (5, "non-conforming", 0)
     assert "known_failure" in files[1].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict", "exit_code"),
+    [
+        (["pass"], "conforming", 1),
+        (["pass", "unexpected_pass"], "conforming", 1),
+        (["known_failure"], "non-conforming", 1),
+        (["fail"], "non-conforming", 1),
+        (["unavailable"], "incomplete", 4),
+    ],
+)
+def test_a_list_that_is_out_of_date_turns_0_into_1_and_leaves_the_verdict(statuses, verdict, exit_code):
+    found = outcome_of(*(result(status, case=str(number)) for number, status in enumerate(statuses)))
+    assert found.verdict == verdict
+    assert (amiss := replace(found, amiss=("known.toml, entry 1 is stale",))).verdict == verdict
+    assert amiss.exit_code == exit_code
+
+
+def test_the_command_says_that_the_list_is_what_fails(tmp_path, capsys):
+    path, page = written(tmp_path, entry(case=RIGHT)), tmp_path / "r.html"
+    arguments = ["--adapter", write_fake(tmp_path), "--no-photograph", "--known-failures", str(path), "--html", str(page)]
+    assert cli.main(["conform", *arguments]) == 1
+    verdict = capsys.readouterr().out.splitlines()[-2]
+    assert verdict.startswith("conforming: ")
+    assert verdict.endswith("the list of known failures is out of date, which makes the exit status 1")
+    assert "the list of known failures is out of date" in page.read_text(encoding="utf-8")

@@ -132,8 +132,17 @@ def test_a_device_that_is_asked_for_and_missing_is_incomplete(tmp_path):
 
 def test_a_device_that_nobody_claims_leaves_nothing_judged(tmp_path):
     outcome = conform(write_fake(tmp_path), devices=("tpu",))
-    assert [missing.reason for missing in outcome.missing] == ["it does not claim tpu"]
+    assert [missing.reason for missing in outcome.missing] == ["it does not claim tpu; with --device cpu it can be judged here"]
     assert outcome.exit_code == 4
+
+
+def test_an_adapter_without_any_device_here_is_not_left_out_in_silence(tmp_path):
+    targets = [write_fake(tmp_path), write_fake(tmp_path, name="fast", devices='{"cuda": "there is no GPU", "tpu": "there is no TPU"}')]
+    outcome = runner.conform([(registry.located(target), True) for target in targets], photograph=False, timeout=60.0)
+    assert [run.verdict for run in outcome.runs] == ["conforming"]
+    assert [(missing.device, missing.required) for missing in outcome.missing] == [("cuda", True), ("tpu", True)]
+    assert outcome.missing[0].reason == "there is no GPU; no device that it claims is here"
+    assert (outcome.verdict, outcome.exit_code) == ("incomplete", 4)
 
 
 def test_nothing_claimed_is_not_conforming_to_it(tmp_path):

@@ -120,7 +120,7 @@ def _arguments() -> argparse.ArgumentParser:
         help="TOML with [[known]] entries: case or clause; adapter, device, mode, dtype where wanted; reason; link. Stale ones fail",
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="the report as one document")
-    command.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines: header, one line per result, footer")
+    command.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines, written as the results come")
     command.add_argument("--junit", type=Path, metavar="FILE", help="for tools that show test results")
     command.add_argument("--badge", type=Path, metavar="FILE", help="what shields.io's endpoint badge reads")
     command.add_argument("--html", type=Path, metavar="FILE", help="a page for readers, in one file")
@@ -194,6 +194,7 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
         listed = known.read(options.known_failures) if options.known_failures is not None else ()
     except ValueError as error:
         raise UsageError(str(error)) from error
+    live = _live_report(options)
     screen.line(f"profile {options.profile}, seed {options.seed}, precision {options.precision}")
     display, shown = progress_display(screen)
     with shown:
@@ -209,9 +210,9 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
             precision=options.precision,
             known=listed,
             photograph=not options.no_photograph,
-            progress=display,
+            progress=display if live is None else runner.Together(live, display),
         )
-    written, failed = write_reports(options, outcome)
+    written, failed = write_reports(options, outcome, live)
     scoreboard(outcome, screen)
     for path in written:
         screen.line(f"wrote {path}")
@@ -220,21 +221,33 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
     return outcome.exit_code
 
 
+def _live_report(options: argparse.Namespace) -> json_lines.LiveReport | None:
+    """Begin the report that is written as the results come."""
+    if options.jsonl is None:
+        return None
+    try:
+        return json_lines.LiveReport(options.jsonl, options.profile, options.seed, options.precision)
+    except OSError as error:
+        raise UsageError(f"{options.jsonl} cannot be written: {error.strerror}") from error
+
+
 REPORTS: dict[str, Callable[[Path, runner.Outcome], None]] = {
     "json": report.write_json,
-    "jsonl": json_lines.write_json_lines,
     "junit": junit.write_junit,
     "badge": badge.write_badge,
     "html": page.write_html,
 }
-"""What `conform` can write, by the option that asks for it."""
+"""What `conform` can write at the end, by the option that asks for it."""
 
 
-def write_reports(options: argparse.Namespace, outcome: runner.Outcome) -> tuple[list[Path], list[str]]:
+def write_reports(
+    options: argparse.Namespace, outcome: runner.Outcome, live: json_lines.LiveReport | None = None
+) -> tuple[list[Path], list[str]]:
     """Write every report that was asked for, and return those written, and why others were not: one line each."""
     written: list[Path] = []
     failed: list[str] = []
-    for name, write in REPORTS.items():
+    finish = {} if live is None else {"jsonl": lambda _, outcome: live.finish(outcome)}
+    for name, write in {**finish, **REPORTS}.items():
         path = getattr(options, name)
         if path is not None:
             try:
@@ -267,7 +280,7 @@ def chosen(backends: Sequence[str], adapters: Sequence[str], peers: Sequence[str
 
 def _writable(options: argparse.Namespace) -> None:
     """Refuse now what could not be written after minutes of work."""
-    paths = [path for path in (getattr(options, name) for name in REPORTS) if path is not None]
+    paths = [path for path in (getattr(options, name) for name in (*REPORTS, "jsonl")) if path is not None]
     twice = [path for path in paths if [other.absolute() for other in paths].count(path.absolute()) > 1]
     if twice:
         raise UsageError(f"each report must have a file of its own; got {twice[0]} more than once")

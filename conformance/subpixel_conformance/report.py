@@ -2,7 +2,7 @@
 
 The document has three parts, which are also the lines of the JSON Lines file (`subpixel_conformance.json_lines`): what was known before the
 first case ran, one result after another, and what follows from them, closed by a checksum. ``schemas/report-1.json`` describes both files.
-Every file is written beside its place and then moved there, so that a reader never meets half of it.
+Every file but that one is written beside its place and then moved there, so that a reader never meets half of it.
 """
 
 import hashlib
@@ -25,17 +25,10 @@ SCHEMA = 1
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "report-1.json"
 
 
-def document(outcome: Outcome) -> dict[str, Any]:
-    """Return everything that was found as one JSON document."""
+def document(outcome: Outcome, begun: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return everything that was found as one JSON document; ``begun`` is its `beginning` where that was made before."""
     found = {
-        "schema": SCHEMA,
-        "spec": clauses.specification_version(),
-        "suite": suite_version(),
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": machine(),
-        "profile": outcome.profile,
-        "seed": outcome.seed,
-        "precision": outcome.precision,
+        **(begun or beginning(outcome.profile, outcome.seed, outcome.precision)),
         "runs": [{**head(run), **tail(run), "results": [result.as_dict() for result in run.results]} for run in outcome.runs],
         "missing": [asdict(missing) for missing in outcome.missing],
         "exhibit_absent": outcome.exhibit_absent,
@@ -43,6 +36,20 @@ def document(outcome: Outcome) -> dict[str, Any]:
         **conclusion(outcome),
     }
     return sealed(plain(found))
+
+
+def beginning(profile: str, seed: int, precision: str) -> dict[str, Any]:
+    """Return what is known before the first run, with the present time."""
+    return {
+        "schema": SCHEMA,
+        "spec": clauses.specification_version(),
+        "suite": suite_version(),
+        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": machine(),
+        "profile": profile,
+        "seed": seed,
+        "precision": precision,
+    }
 
 
 def head(run: Run) -> dict[str, Any]:

@@ -199,6 +199,33 @@ class Progress:
         """Take note that ``run`` is over."""
 
 
+class Together(Progress):
+    """Tells several what is told to it."""
+
+    def __init__(self, *parts: Progress) -> None:
+        self.parts = parts
+
+    def prepare(self, text: str) -> None:
+        """Tell each."""
+        for part in self.parts:
+            part.prepare(text)
+
+    def started(self, run: Run) -> None:
+        """Tell each."""
+        for part in self.parts:
+            part.started(run)
+
+    def advanced(self, run: Run) -> None:
+        """Tell each."""
+        for part in self.parts:
+            part.advanced(run)
+
+    def finished(self, run: Run) -> None:
+        """Tell each."""
+        for part in self.parts:
+            part.finished(run)
+
+
 @dataclass(frozen=True)
 class _Setting:
     """What all runs share."""

@@ -6,7 +6,7 @@ and makes its counts and its checksum anew has a report that is whole. Trust in 
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from subpixel_conformance.schema import problem
 
 PLANNED = Case("", (), "")
 """Stands for a planned case: a report says how many there were."""
+LINES = {"header": "header", "run": "run_line", "result": "result_line", "revised": "revised_line", "footer": "footer"}
+"""The definition of the schema that each type of line must fit."""
 
 
 class ReportError(ValueError):
@@ -55,10 +57,13 @@ def consistent(path: Path) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """Return the document that a report holds, its structure checked and nothing else. Raises as `verified` does."""
+    data = path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        raise ReportError(f"it must be UTF-8; {error}") from error
+        if error.end != len(data):
+            raise ReportError(f"it must be UTF-8; {error}") from error
+        text = data.decode(errors="replace")  # cut short in a letter
     if not text.strip():
         raise ReportError("it is empty")
     first = text.split("\n", 1)[0]
@@ -85,25 +90,33 @@ def _lines(text: str) -> dict[str, Any]:
         try:
             value = _parsed(line)
         except ValueError as error:
-            last = "it is cut short: " if number == len(written) else ""
-            raise ReportError(f"{last}line {number} is no JSON: {error}") from error
+            if number == len(written) > 1:
+                raise ReportError(f"it is cut short in line {number}{_whole_before(lines)}") from error
+            raise ReportError(f"line {number} is no JSON: {error}") from error
         kind = value.get("type") if isinstance(value, dict) else None
-        if number == 1 or (kind == "footer" and number == len(written)):
-            expected = "header" if number == 1 else "footer"
-        else:
-            expected = "result_line"
-            if kind == "footer":
-                raise ReportError(f"line {number} is the footer, and must be the last of {len(written)} lines")
         if number == 1 and kind != "header":
             raise ReportError(f"line 1 must be the header; got {kind}")
-        _demand(value, expected, f"line {number}")
+        if kind == "footer" and number != len(written):
+            raise ReportError(f"line {number} is the footer, and must be the last of {len(written)} lines")
+        if kind == "header" and number != 1:
+            raise ReportError(f"line {number} is a header, and line 1 is one already")
+        _demand(value, LINES.get(str(kind), "result_line"), f"line {number}")
         lines.append(value)
-    if len(lines) < 2 or lines[-1]["type"] != "footer":
-        raise ReportError(f"it has no footer, so it was not finished or is cut short after line {len(lines)}")
+    if lines[-1]["type"] != "footer":
+        raise ReportError(f"it has no footer, so it was not finished or is cut short after line {len(lines)}{_whole_before(lines)}")
     try:
         return assembled(lines)
     except ValueError as error:
         raise ReportError(str(error)) from error
+
+
+def _whole_before(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a file holds before it breaks off, to be put behind where that is."""
+    planned = sum(line["planned"] for line in lines if line["type"] == "run")
+    counts = Counter(line["status"] for line in lines if line["type"] == "result")
+    said = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in counts.items())
+    whole = "1 result is whole" if counts.total() == 1 else f"{counts.total()} results are whole"
+    return f"; before that {whole}, of {planned} planned in the runs that began{f': {said}' if said else ''}"
 
 
 def _parsed(text: str) -> Any:

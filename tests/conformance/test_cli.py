@@ -99,8 +99,10 @@ def test_a_backend_that_is_not_installed_is_named_with_what_to_do(capsys, monkey
     assert out.splitlines()[-1].endswith("; numpy: mine is not installed; pip install mine")
 
 
-def test_what_is_counted_is_what_was_judged(capsys, tmp_path):
-    status, out, _ = run(capsys, "conform", "--adapter", write_fake(tmp_path), "--no-photograph", "--json", str(tmp_path / "r.json"))
+def test_what_is_counted_is_what_was_judged(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_fake(tmp_path)
+    status, out, _ = run(capsys, "conform", "--adapter", "fake.py:adapter", "--no-photograph", "--json", "r.json")
     (judged,) = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["runs"]
     assert (status, judged["counts"].keys()) == (0, {"pass", "not_claimed"})
     counted, left = judged["judged"], judged["counts"]["not_claimed"]

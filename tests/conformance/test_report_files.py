@@ -60,17 +60,22 @@ def rewritten(path, values):
 # --- JSON Lines and the schema ---
 
 
-def test_json_lines_are_a_header_a_line_for_every_result_and_a_footer(tmp_path):
+def test_json_lines_are_a_header_runs_with_a_line_for_every_result_and_a_footer(tmp_path):
     _, path = written(tmp_path)
     lines = lines_of(path)
-    assert [line["type"] for line in lines] == ["header", *["result"] * 9, "footer"]
+    assert [line["type"] for line in lines] == ["header", "run", *["result"] * 8, "run", "result", "run", "footer"]
     header, footer = lines[0], lines[-1]
     assert (header["spec"], header["suite"], header["profile"], header["seed"], header["precision"]) == (
         *("1.0", report.suite_version(), "quick"),
         *(7, "as-is"),
     )
-    assert [(run["adapter"], run["versions"]) for run in header["runs"]] == [('a "name"', {"numpy": "2.4"}), ("peer", {}), ("broken", {})]
-    assert [(line["run"], line["case"]) for line in lines[1:-1]] == [*((0, case) for case in "abcdefgh"), (1, "a")]
+    assert [(line["run"], line["adapter"], line["versions"], line["planned"]) for line in lines if line["type"] == "run"] == [
+        (0, 'a "name"', {"numpy": "2.4"}, 8),
+        (1, "peer", {}, 1),
+        (2, "broken", {}, 0),
+    ]
+    found = [(line["run"], line["case"]) for line in lines if line["type"] == "result"]
+    assert found == [*((0, case) for case in "abcdefgh"), (1, "a")]
     assert (footer["planned"], footer["ran"], footer["verdict"], footer["exit_code"]) == (9, 9, "non-conforming", 3)
     assert footer["counts"]["pass"] == 2
     assert footer["classes"]["layer"] == {"error": 1}
@@ -88,7 +93,7 @@ def test_the_schema_is_one_and_holds_every_line_and_the_document(tmp_path):
     Draft202012Validator.check_schema(SCHEMA)
     whole, lines = written(tmp_path)
     validator = Draft202012Validator(SCHEMA)
-    for value in (json.loads(whole.read_text(encoding="utf-8")), *lines_of(lines)):
+    for value in (json.loads(whole.read_text(encoding="utf-8")), *lines_of(lines), REVISED):
         validator.validate(value)
 
 
@@ -106,15 +111,21 @@ def damaged(value):
             yield other
 
 
-@pytest.mark.parametrize("definition", ["header", "result_line", "footer", "document"])
+REVISED = {"type": "revised", "run": 0, "adapter": "fake", "case": "PS-001/case", "status": "known_failure", "known": "k"}
+
+
+@pytest.mark.parametrize("definition", ["header", "run_line", "result_line", "revised_line", "footer", "document"])
 def test_our_reading_of_the_schema_is_that_of_jsonschema(tmp_path, definition):
     outcome = outcome_of(result("fail", ratio=0.5, known="k"))
     outcome.runs[0].exhibits, outcome.runs[0].precision = {"photograph": {"cells": [[True]]}}, {"tf32": False}
     whole, lines = written(tmp_path, Outcome("full", outcome.runs, (Missing("m", "cuda", "r", True, False),)))
-    values = {"document": json.loads(whole.read_text(encoding="utf-8"))}
-    values |= dict(zip(("header", "result_line", "footer"), lines_of(lines), strict=True))
+    values = {"document": json.loads(whole.read_text(encoding="utf-8")), "revised_line": REVISED}
+    values |= dict(zip(("header", "run_line", "result_line", "footer"), lines_of(lines), strict=True))
     validator = Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]})
-    found = [(schema.problem(value, SCHEMA["$defs"][definition], SCHEMA) is None, value) for value in damaged(values[definition])]
+    found = [
+        (schema.problem(value, SCHEMA["$defs"][definition], SCHEMA) is None, value)
+        for value in (values[definition], *damaged(values[definition]))
+    ]
     assert [ours for ours, value in found] == [validator.is_valid(value) for _, value in found]
     assert {ours for ours, _ in found} == {True, False}
 
@@ -155,7 +166,7 @@ def test_a_whole_report_is_whole_whatever_it_says(capsys, tmp_path, kind):
 
 
 def set_status(lines):
-    lines[2]["status"] = "pass"
+    lines[3]["status"] = "pass"
 
 
 def set_status_and_counts(lines):
@@ -170,25 +181,35 @@ def set_status_and_counts(lines):
 EDITS = {
     "a status": (set_status, 'runs[0] (a "name" on cpu): counts.pass is 1; from the results follows 2'),
     "a status and all that follows": (set_status_and_counts, "checksum"),
-    "a result dropped": (lambda lines: lines.pop(3), 'runs[0] (a "name" on cpu): ran is 8; from the results follows 7'),
-    "a result twice": (lambda lines: lines.insert(3, lines[2]), "b is there 2 times"),
-    "a result of no run": (lambda lines: lines[3].update(run=9), "line 4 must name a run of the header; got run 9"),
+    "a result dropped": (lambda lines: lines.pop(4), 'runs[0] (a "name" on cpu): ran is 8; from the results follows 7'),
+    "a result twice": (lambda lines: lines.insert(4, lines[3]), "b is there 2 times"),
+    "a result of no run": (lambda lines: lines[3].update(run=9), "line 4 must name a run that began before it; got run 9"),
+    "a result before its run": (lambda lines: lines.insert(1, lines.pop(2)), "line 2 must name a run that began before it; got run 0"),
+    "a run dropped": (lambda lines: lines.pop(10), "line 11 must name a run that began before it; got run 1 of peer"),
+    "runs in another sequence": (lambda lines: lines.insert(1, lines.pop(10)), "line 2 must begin run 0; got run 1"),
+    "another plan": (lambda lines: lines[1].update(planned=9), "the footer must plan the 9 cases of run 0; got 8"),
+    "a revision of nothing": (lambda lines: lines.insert(2, REVISED | {"adapter": 'a "name"', "case": "z"}), "line 3 must revise a result"),
+    "a revision": (
+        lambda lines: lines.insert(4, REVISED | {"adapter": 'a "name"', "case": "b"}),
+        "counts.fail is 1; from the results follows 0",
+    ),
     "a result of another adapter": (lambda lines: lines[3].update(adapter="peer"), "line 4 must name a run"),
-    "a result moved": (lambda lines: lines[3].update(run=1, adapter="peer"), "ran is 8"),
+    "a result moved": (lambda lines: lines.insert(11, lines.pop(3) | {"run": 1, "adapter": "peer"}), "ran is 8"),
     "the verdict": (lambda lines: lines[-1].update(verdict="conforming"), "verdict is conforming; from the results follows non-conforming"),
     "the verdict of a run": (lambda lines: lines[-1]["runs"][0].update(verdict="conforming"), '(a "name" on cpu): verdict is conforming'),
     "the exit code": (lambda lines: lines[-1].update(exit_code=0), "exit_code is 0; from the results follows 3"),
     "a broken run mended": (lambda lines: lines[-1]["runs"][2].update(error=""), "exit_code is 3; from the results follows 1"),
-    "a message": (lambda lines: lines[2].update(message="all is well"), "checksum"),
-    "a version": (lambda lines: lines[0]["runs"][0]["versions"].update(numpy="9"), "checksum"),
+    "a message": (lambda lines: lines[3].update(message="all is well"), "checksum"),
+    "a version": (lambda lines: lines[1]["versions"].update(numpy="9"), "checksum"),
     "the date": (lambda lines: lines[0].update(created="2001-01-01T00:00:00Z"), "checksum"),
-    "an unknown status": (lambda lines: lines[2].update(status="fine"), "line 3: status must be one of pass"),
+    "an unknown status": (lambda lines: lines[3].update(status="fine"), "line 4: status must be one of pass"),
     "no footer": (lambda lines: lines.pop(), "has no footer"),
-    "no header": (lambda lines: lines.pop(0), "line 1 must be the header; got result"),
-    "a second header": (lambda lines: lines.insert(1, lines[0]), "line 2: "),
-    "lines after the footer": (lambda lines: lines.append(lines[1]), "line 11 is the footer, and must be the last of 12 lines"),
-    "a key missing": (lambda lines: lines[2].pop("mode"), "line 3: it must have 'mode'"),
-    "a run missing from the footer": (lambda lines: lines[-1]["runs"].pop(), "the footer must have the header's 3 runs; got 2"),
+    "no header": (lambda lines: lines.pop(0), "line 1 must be the header; got run"),
+    "a second header": (lambda lines: lines.insert(1, lines[0]), "line 2 is a header, and line 1 is one already"),
+    "a line of an unknown type": (lambda lines: lines[3].update(type="remark"), "line 4: type must be 'result'; got 'remark'"),
+    "lines after the footer": (lambda lines: lines.append(lines[1]), "line 14 is the footer, and must be the last of 15 lines"),
+    "a key missing": (lambda lines: lines[3].pop("mode"), "line 4: it must have 'mode'"),
+    "a run missing from the footer": (lambda lines: lines[-1]["runs"].pop(), "the footer must have the 3 runs that began; got 2"),
     "another schema": (lambda lines: lines[0].update(schema=2), "line 1: schema must be 1; got 2"),
     "no object": (lambda lines: lines.insert(2, [1]), "line 3: it must be object"),
 }
@@ -281,7 +302,7 @@ def test_reports_that_are_not_there_are_a_mistake_in_the_command(capsys, tmp_pat
 def test_a_report_that_cannot_be_written_keeps_no_other_from_it(capsys, tmp_path, monkeypatch):
     from subpixel_conformance import cli
 
-    monkeypatch.setattr(cli.runner, "conform", lambda *_, **__: outcome_of(result("pass")))
+    monkeypatch.setattr(cli.runner, "conform", lambda *_, **__: outcome_of(result("pass")))  # none of it told as it came
     monkeypatch.setitem(cli.REPORTS, "json", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     status, out, err = run(
         capsys, "conform", "--backend", "numpy", "--json", str(tmp_path / "r.json"), "--jsonl", str(tmp_path / "r.jsonl")

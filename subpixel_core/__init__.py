@@ -2,6 +2,17 @@
 
 from subpixel_core._checkerboard import box_blur, checkerboard
 from subpixel_core._convolution import conv, conv_transpose, depthwise_conv, nearest_upsample, separable_subpixel_conv, subpixel_conv
+from subpixel_core._equivalence import (
+    choose_form,
+    collapse_stages,
+    conv_unshift_to_strided,
+    deconv_to_subpixel,
+    fractionally_strided_conv,
+    resize_conv_to_subpixel,
+    shift_conv_to_subpixel,
+    subpixel_to_deconv,
+    unshift_conv_to_strided,
+)
 from subpixel_core._icnr import base_shape, fans, icnr, icnr_bias, icnr_residual, icnr_weight_norm
 from subpixel_core._order import DATA_FORMATS, ORDERS, DataFormat, Order, channel_permutation
 from subpixel_core._phase_shift import Rearrangement, inverse_phase_shift, phase_shift, rearrangement
@@ -15,6 +26,7 @@ from subpixel_core._unet import (
     residual_unet,
     statistics_shapes,
 )
+from subpixel_core._upsampling import StridedKernel, SubpixelKernel, TransposedKernel
 from subpixel_core._version import SPEC_VERSION, __version__
 from subpixel_core._weights import load_weights, save_weights
 from subpixel_core.check import padding_widths
@@ -29,17 +41,25 @@ __all__ = [
     "ResidualUNetConfig",
     "Stage",
     "StagePlan",
+    "StridedKernel",
+    "SubpixelKernel",
+    "TransposedKernel",
     "__version__",
     "base_shape",
     "box_blur",
     "channel_permutation",
     "checkerboard",
+    "choose_form",
+    "collapse_stages",
     "conv",
     "conv_transpose",
+    "conv_unshift_to_strided",
     "convert_order",
+    "deconv_to_subpixel",
     "depthwise_conv",
     "factorizations",
     "fans",
+    "fractionally_strided_conv",
     "icnr",
     "icnr_bias",
     "icnr_residual",
@@ -55,8 +75,12 @@ __all__ = [
     "plan_stages",
     "rearrangement",
     "residual_unet",
+    "resize_conv_to_subpixel",
     "save_weights",
     "separable_subpixel_conv",
+    "shift_conv_to_subpixel",
     "statistics_shapes",
     "subpixel_conv",
+    "subpixel_to_deconv",
+    "unshift_conv_to_strided",
 ]

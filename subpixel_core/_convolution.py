@@ -11,7 +11,7 @@ from subpixel_core._order import Order
 from subpixel_core._phase_shift import phase_shift
 
 
-def _accumulator(*arrays: NDArray[Any]) -> tuple[DTypeLike, DTypeLike]:
+def accumulator(*arrays: NDArray[Any]) -> tuple[DTypeLike, DTypeLike]:
     """Return the dtypes to sum in and to return: at least float32 and that of the operands, or 64-bit integers for both."""
     out = np.result_type(*arrays)
     if out.kind in "biu":
@@ -74,7 +74,7 @@ def conv(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, padd
     """
     # CV-001, CV-002, CV-003
     x, kernel, bias = _operands(x, kernel, bias)
-    sum_dtype, dtype = _accumulator(x, kernel, *([] if bias is None else [bias]))
+    sum_dtype, dtype = accumulator(x, kernel, *([] if bias is None else [bias]))
     y: Any = 0
     for tap, window in _windows(x.astype(sum_dtype), kernel.shape[:-2], padding):
         y = y + window @ kernel[tap].astype(sum_dtype)
@@ -104,7 +104,7 @@ def depthwise_conv(x: ArrayLike, depthwise: ArrayLike, *, padding: check.Padding
     # SP-001
     x, depthwise, _ = _operands(x, depthwise, None)
     check.depthwise_shape(depthwise.shape)
-    sum_dtype, dtype = _accumulator(x, depthwise)
+    sum_dtype, dtype = accumulator(x, depthwise)
     y: Any = 0
     for tap, window in _windows(x.astype(sum_dtype), depthwise.shape[:-2], padding):
         y = y + window * depthwise[tap][:, 0].astype(sum_dtype)
@@ -159,13 +159,12 @@ def conv_transpose(
     strides = check.per_axis("stride", stride, ndim)
     cropped = check.per_axis("padding", padding, ndim, minimum=0)
     added = check.per_axis("output_padding", output_padding, ndim, minimum=0)
-    if any(a >= s for a, s in zip(added, strides, strict=True)):
-        raise ValueError(f"output_padding must be below the stride {strides}; got {added}")
+    check.output_padding(added, strides)
     full = [(h - 1) * s + k + a for h, s, k, a in zip(x.shape[1:-1], strides, taps, added, strict=True)]
     extents = [f - 2 * p for f, p in zip(full, cropped, strict=True)]
     if min(extents) < 0 or min(full) < 0:
         raise ValueError(f"padding must not crop more than the extents {tuple(full)} from both ends; got {cropped}")
-    sum_dtype, dtype = _accumulator(x, kernel, *([] if bias is None else [bias]))
+    sum_dtype, dtype = accumulator(x, kernel, *([] if bias is None else [bias]))
     y = np.zeros((len(x), *full, kernel.shape[-1]), sum_dtype)
     for tap in np.ndindex(*taps):
         window = tuple(slice(t, t + s * h, s) for t, s, h in zip(tap, strides, x.shape[1:-1], strict=True))

@@ -136,6 +136,76 @@ def kernel_shape(shape: Sequence[Any]) -> None:
         raise ValueError(f"kernel must have at least one tap on every axis; got {tuple(shape)}")
 
 
+def output_padding(added: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...] | None = None) -> None:
+    """Refuse an output padding that is not below the stride, or not below the dilation where that is larger."""
+    limits = strides if dilation is None or max(dilation) == 1 else tuple(map(max, strides, dilation))
+    if any(a >= s for a, s in zip(added, limits, strict=True)):
+        what = "the stride" if limits == strides else "the larger of stride and dilation"
+        raise ValueError(f"output_padding must be below {what} {limits}; got {added}")
+
+
+def spatial_extents(extents: Sequence[Any]) -> None:
+    """Refuse an input without a position on some spatial axis."""
+    if any(isinstance(extent, int) and extent < 1 for extent in extents):
+        raise ValueError(f"x must have spatial extents of {(1,) * len(extents)} or more; got {tuple(extents)}")
+
+
+def something_left(extents: Sequence[Any], output: Sequence[Any]) -> None:
+    """Refuse an input so small that a layer crops more than there is."""
+    if any(isinstance(extent, int) and extent < 0 for extent in output):
+        raise ValueError(
+            f"x must have spatial extents of which something is left after cropping; got {tuple(extents)}, cropped to {tuple(output)}"
+        )
+
+
+def grouped_order(order: str, groups: int) -> None:
+    """Refuse an order in which the channels of a group are no neighbours before the shift."""
+    if groups > 1 and order not in ("CRD", "RCD"):
+        raise ValueError(f"order must be 'CRD' or 'RCD' for groups={groups}, whose channels are neighbours in no other; got {order!r}")
+
+
+def block_constant(constant: bool, difference: Any) -> None:
+    """Refuse to make one value per output channel of a bias that differs within a block."""
+    if not constant:
+        raise ValueError(
+            f"bias must be the same for every offset of a block to be that of a transposed convolution; got a difference of {difference}"
+        )
+
+
+def exact_resize(mode: Any, align_corners: bool) -> None:
+    """Refuse a resize that no sub-pixel convolution is."""
+    if mode != "nearest":
+        why = "any other resize continues the border with its pixels, where a convolution has zeros"
+        raise ValueError(f"mode must be 'nearest', for {why}; got {mode!r}")
+    if align_corners:
+        raise ValueError("align_corners must be False, for the distance of its samples changes with the extents; got True")
+
+
+def linear(activation: Any) -> None:
+    """Refuse a nonlinearity between stages that are to become one."""
+    if activation is not None:
+        raise ValueError(
+            f"activation must be None, for a chain with a nonlinearity between its stages is no linear layer; got {activation!r}"
+        )
+
+
+def stages(value: Any) -> Sequence[Any]:
+    """Return a chain, refusing one that is not a sequence of at least one (kernel, bias, scale)."""
+    rule = "stages must be a sequence of (kernel, bias, scale), one per stage"
+    if not isinstance(value, (tuple, list)) or not all(isinstance(stage, (tuple, list)) for stage in value):
+        raise TypeError(f"{rule}; got {type(value).__name__}")
+    if not value or any(len(stage) != 3 for stage in value):
+        raise ValueError(f"{rule}; got {[len(stage) for stage in value]} entries")
+    return value
+
+
+def follows(shape: Sequence[int], before: Sequence[int]) -> None:
+    """Refuse a kernel that does not take what the one before it puts out, (*K, Ci, C)."""
+    if len(shape) != len(before) or shape[-2] != before[-1]:
+        wanted = f"{len(before) - 2} spatial axes and {before[-1]} input channels"
+        raise ValueError(f"stages must fit each other: a kernel with {wanted} must follow; got the shape {tuple(shape)}")
+
+
 def bias_scale(scale: Any) -> tuple[int, ...]:
     """Return the factors for a bias that is initialized by itself: it has no spatial axes, so an int would leave their number open."""
     if not isinstance(scale, (tuple, list)):
@@ -213,8 +283,7 @@ def unet_input(shape: Sequence[Any], ndim: int, channels: int, data_format: str 
     """Refuse an input of a network that a layer would refuse, and one without a position on some spatial axis."""
     layer_input(shape, ndim, channels, data_format)
     spatial = tuple(shape[1:-1] if data_format == "channels_last" else shape[2:])
-    if any(isinstance(extent, int) and extent < 1 for extent in spatial):
-        raise ValueError(f"x must have spatial extents of {(1,) * ndim} or more; got {spatial}")
+    spatial_extents(spatial)
 
 
 def batch_values(number: Any) -> None:

@@ -269,7 +269,7 @@ def shift_conv_to_subpixel(
     >>> layer.kernel.tolist()                                            # (3 taps, 2 channels in, 2 phases)
     [[[0.0, 0.0], [1.0, 0.0]], [[10.0, 1.0], [100.0, 10.0]], [[0.0, 100.0], [0.0, 0.0]]]
     """
-    # EQ-008
+    # EQ-006
     check.one_of("form", form, FORMS)
     return of_shift_conv(np.asarray(kernel), bias, scale, order, padding).subpixel(order, form)
 
@@ -316,7 +316,7 @@ def collapse_stages(
     >>> layer.scale, layer.kernel_size, layer.interior
     ((4,), (4,), ((2, 2),))
     """
-    # EQ-006, EQ-010
+    # EQ-008, EQ-010
     check.linear(activation)
     check.one_of("form", form, FORMS)
     links = [(np.asarray(kernel), bias, scale) for kernel, bias, scale in check.stages(stages)]
@@ -353,7 +353,7 @@ def unshift_conv_to_strided(
     >>> layer.kernel.ravel().tolist(), layer.stride
     ([1.0, 10.0], (2,))
     """
-    # EQ-009
+    # EQ-007
     weights = np.asarray(kernel)
     check.kernel_shape(weights.shape)
     ndim, taps = weights.ndim - 2, weights.shape[:-2]
@@ -398,7 +398,7 @@ def conv_unshift_to_strided(
     >>> layer.kernel[:, 0].tolist()                                      # one column per phase
     [[1.0, 0.0], [10.0, 1.0], [100.0, 10.0], [0.0, 100.0]]
     """
-    # EQ-009
+    # EQ-007
     weights = np.asarray(kernel)
     check.kernel_shape(weights.shape)
     ndim, taps = weights.ndim - 2, weights.shape[:-2]

@@ -82,7 +82,7 @@ class SubpixelKernel:
 
     def reordered(self, order: Order) -> "SubpixelKernel":
         """Return the same layer for another order, its kernel and bias permuted once."""
-        # EQ-007, CP-002
+        # EQ-009, CP-002
         check.grouped_order(order, self.groups)
         p = channel_permutation(self.kernel.shape[-1], self.scale, source=self.order, target=order)
         return replace(self, kernel=self.kernel[..., p], bias=None if self.bias is None else self.bias[p], order=order)
@@ -320,7 +320,7 @@ def _behind_a_block(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any) -
 
 def of_resize_conv(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any) -> Upsampling:
     """Return a resize to the nearest neighbour with a convolution behind it: every pixel of a block is the same, so their taps add up."""
-    # EQ-005
+    # EQ-005, EQ-012
     block, ndim = _behind_a_block(kernel, bias, scale, padding), kernel.ndim - 2
     wide, dtype = accumulator(kernel)
     return replace(block, kernel=block.kernel.sum(axis=tuple(range(ndim, 2 * ndim)), dtype=wide).astype(dtype))
@@ -328,7 +328,7 @@ def of_resize_conv(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any) ->
 
 def of_shift_conv(kernel: NDArray[Any], bias: Any, scale: Any, order: Any, padding: Any) -> Upsampling:
     """Return a phase shift with a convolution behind it: the pixels of a block are channels of the input."""
-    # EQ-008
+    # EQ-006
     block, ndim = _behind_a_block(kernel, bias, scale, padding), kernel.ndim - 2
     check.one_of("order", order, ORDERS)
     outputs_first = np.moveaxis(block.kernel, -1, ndim)  # (*K, *i, p, q) -> (*K, q, *i, p)
@@ -337,7 +337,7 @@ def of_shift_conv(kernel: NDArray[Any], bias: Any, scale: Any, order: Any, paddi
 
 def then(first: Upsampling, second: Upsampling, zeros: Pairs) -> Upsampling:
     """Return two in a row as one: the second puts ``zeros`` around the output of the first."""
-    # EQ-006: conv_transpose(V_1, V_2), for what V_1 spreads the second spreads again
+    # EQ-008: conv_transpose(V_1, V_2), for what V_1 spreads the second spreads again
     moved = np.moveaxis(first.kernel, -2, 0)  # (*K, p, q) -> (p, *K, q): every input channel is a sample
     kernel = np.moveaxis(conv_transpose(moved, second.kernel, stride=second.stride), 0, -2)
     factors = list(zip(first.stride, second.stride, strict=True))

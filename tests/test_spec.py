@@ -84,6 +84,7 @@ SECTIONS = {
     "stages.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
     "unet.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
     "weights.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
+    "equivalence.md": ["Inputs", "Output", "Errors", "Numerics", "Gradient"],
     "blur.md": ["Inputs", "Output", "Errors", "Gradient", "Numerics"],
     "errors.md": ["Numerics"],
 }
@@ -105,7 +106,7 @@ HEADINGS = [
         "Transposed convolution and nearest-neighbour upsampling",
     ),
     *("The sub-pixel layer", "Separable", "ICNR: initialized to convolution, nearest-neighbour resize", "Chained stages: the arithmetic"),
-    *("Blur, and the checkerboard", "The measure"),
+    *("Exact equivalences", "Blur, and the checkerboard", "The measure"),
     *("The residual U-Net", "The weight file"),
 ]
 
@@ -122,6 +123,8 @@ def test_the_section_of_every_operation_states_what_goes_in_what_comes_out_and_w
 OPERATIONS = [
     *("phase_shift", "inverse_phase_shift", "channel_permutation", "conv", "conv_transpose", "nearest_upsample", "subpixel_conv"),
     *("separable_subpixel_conv", "icnr", "icnr_bias", "icnr_residual", "icnr_weight_norm", "plan_stages", "box_blur", "checkerboard"),
+    *("deconv_to_subpixel", "subpixel_to_deconv", "fractionally_strided_conv", "resize_conv_to_subpixel", "shift_conv_to_subpixel"),
+    *("conv_unshift_to_strided", "unshift_conv_to_strided", "collapse_stages", "choose_form"),
     *("parameter_shapes", "init_parameters", "residual_unet", "save_weights", "load_weights"),
 ]
 

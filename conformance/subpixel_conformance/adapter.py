@@ -13,7 +13,7 @@ import numpy as np
 
 ORDERS = ("DCR", "CRD", "DRC", "RCD")
 DATA_FORMATS = ("channels_last", "channels_first")
-REFUSALS = (*(f"ER-00{number}" for number in range(1, 8)), "UN-014", "UN-015")
+REFUSALS = (*(f"ER-00{number}" for number in range(1, 8)), "UN-014", "UN-015", "EQ-003", "EQ-010")
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,56 @@ class AdapterProtocol(Protocol):
 
     def load_weights(self, path: str, *, order: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Read a weight file likewise: the parameters by name, and the configuration as a dict of its fields."""
+
+    # --- class equivalence: arrays in, arrays out, but for the last three ---
+    def deconv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> Any:
+        """Return the sub-pixel convolution of EQ-001: ``kernel``, ``bias``, ``scale``, ``order``, ``padding``, ``crop``, ``groups``.
+
+        ``options`` are stride, padding, output_padding and dilation (tuples), groups, order and form ("minimal" or "aligned"). What is
+        returned has ``macs(spatial)`` besides.
+        """
+
+    def subpixel_to_deconv(self, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, order: str, padding: Any) -> Any:
+        """Return the transposed convolution of EQ-003: ``kernel``, ``bias``, ``stride``, ``padding``, ``output_padding``, ``crop``."""
+
+    def resize_conv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> Any:
+        """Return the sub-pixel convolution of EQ-005. ``options``: scale, padding, order, form; in refusals mode and align_corners."""
+
+    def shift_conv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> Any:
+        """Return the sub-pixel convolution of EQ-006. ``options``: scale, padding, order, form."""
+
+    def conv_unshift_to_strided(self, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, order: str, padding: Any) -> Any:
+        """Return the strided convolution of EQ-007: ``kernel``, ``bias``, ``stride``, ``padding`` (pairs)."""
+
+    def unshift_conv_to_strided(self, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, order: str, padding: Any) -> Any:
+        """Return the strided convolution of EQ-007 where the inverse shift comes first."""
+
+    def collapse_stages(self, stages: Any, **options: Any) -> Any:
+        """Return the sub-pixel convolution of EQ-008, with its ``interior``, for ``(kernel, bias or None, scale)`` of every stage.
+
+        ``options``: order, padding, form; in a refusal activation.
+        """
+
+    def choose_form(self, layers: Sequence[Any], spatial: tuple[int, ...] | None) -> Any:
+        """Return the one of several results of ``deconv_to_subpixel`` that EQ-011 chooses."""
+
+    def reorder(self, kernel: np.ndarray, bias: np.ndarray, *, scale: Any, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel and bias of a sub-pixel convolution for another order: EQ-009."""
+
+    def fractionally_strided_conv(self, x: Any, kernel: Any, bias: Any = None, *, stride: Any, padding: Any, output_padding: Any) -> Any:
+        """Return the convolution between zeros of EQ-004 for native tensors, channels_last."""
+
+    def from_conv_transpose(self, x: Any, kernel: np.ndarray, bias: np.ndarray | None, *, device: str, **options: Any) -> Any:
+        """Make the framework's own transposed convolution, convert it, and return what the converted layer gives for ``x`` (native).
+
+        ``options`` are stride, padding and output_padding; a framework that knows no padding crops what is converted.
+        """
+
+    def from_resize_conv(self, x: Any, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, padding: Any, device: str) -> Any:
+        """Make the framework's own resize and convolution, convert the pair, and return what it gives for ``x`` (native).
+
+        ``padding`` is "same", "valid" or pairs; what the framework's convolution does not know is put around its input by hand, before.
+        """
 
 
 @dataclass(frozen=True)

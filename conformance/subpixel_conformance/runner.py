@@ -28,7 +28,7 @@ from subpixel_conformance.registry import Spec, absence
 from subpixel_conformance.result import WRONG, Result
 
 RESTARTS = 3
-CLASSES = ("shift", "gradient", "init", "layer", "stages", "unet")
+CLASSES = ("shift", "gradient", "init", "layer", "stages", "equivalence", "unet")
 JUDGED = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass")
 PRECISIONS = ("strict", "as-is")
 _ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -30,7 +30,20 @@ JUDGING = [
     and (
         len(path.relative_to(PACKAGE).parts) > 1
         or path.stem
-        in {"oracle", "oracle_unet", "weight_file", "compare", "identify", "case", "judge", "nulls", "selftest", "adapter", "result"}
+        in {
+            "oracle",
+            "oracle_equivalence",
+            "oracle_unet",
+            "weight_file",
+            "compare",
+            "identify",
+            "case",
+            "judge",
+            "nulls",
+            "selftest",
+            "adapter",
+            "result",
+        }
     )
 ]
 

@@ -1,6 +1,6 @@
 """The adapter of ``subpixel_core``: the first implementation that must pass, and it claims everything."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -149,7 +149,9 @@ class ReferenceAdapter(Adapter):
             *("phase_shift", "inverse_phase_shift", "channel_permutation", "vjp"),
             *("icnr", "icnr_bias", "icnr_residual", "icnr_weight_norm"),
             *("conv", "conv_transpose", "nearest_upsample", "box_blur", "checkerboard", "layer", "plan_stages"),
-            *("unet", "unet_arithmetic", "save_weights", "load_weights"),
+            *("deconv_to_subpixel", "subpixel_to_deconv", "resize_conv_to_subpixel", "shift_conv_to_subpixel"),
+            *("conv_unshift_to_strided", "unshift_conv_to_strided", "collapse_stages", "choose_form", "reorder"),
+            *("fractionally_strided_conv", "unet", "unet_arithmetic", "save_weights", "load_weights"),
         ),
         "orders": ORDERS,
         "data_formats": DATA_FORMATS,
@@ -212,6 +214,38 @@ class ReferenceAdapter(Adapter):
 
     def plan_stages(self, scale: Any, in_channels: int, out_channels: int, **options: Any) -> core.StagePlan:
         return core.plan_stages(scale, in_channels, out_channels, **options)
+
+    def deconv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> core.SubpixelKernel:
+        return core.deconv_to_subpixel(kernel, bias, **options)
+
+    def subpixel_to_deconv(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> core.TransposedKernel:
+        return core.subpixel_to_deconv(kernel, bias, **options)
+
+    def resize_conv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, **options: Any) -> core.SubpixelKernel:
+        return core.resize_conv_to_subpixel(kernel, scale, bias=bias, **options)
+
+    def shift_conv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> core.SubpixelKernel:
+        return core.shift_conv_to_subpixel(kernel, bias, **options)
+
+    def conv_unshift_to_strided(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> core.StridedKernel:
+        return core.conv_unshift_to_strided(kernel, bias, **options)
+
+    def unshift_conv_to_strided(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> core.StridedKernel:
+        return core.unshift_conv_to_strided(kernel, bias, **options)
+
+    def collapse_stages(self, stages: Any, **options: Any) -> core.SubpixelKernel:
+        return core.collapse_stages(stages, **options)
+
+    def choose_form(self, layers: Sequence[core.SubpixelKernel], spatial: tuple[int, ...] | None) -> core.SubpixelKernel:
+        return core.choose_form(*layers, spatial=spatial)
+
+    def reorder(self, kernel: np.ndarray, bias: np.ndarray, *, scale: Any, source: Any, target: Any) -> tuple[np.ndarray, Any]:
+        ends = ((0, 0),) * len(scale)
+        layer = core.SubpixelKernel(kernel, bias, scale, source, ends, ends).reordered(target)
+        return layer.kernel, layer.bias
+
+    def fractionally_strided_conv(self, x: Any, kernel: Any, bias: Any = None, **options: Any) -> np.ndarray:
+        return core.fractionally_strided_conv(x, kernel, bias, **options)
 
     def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> ReferenceNetwork:
         return ReferenceNetwork(core.ResidualUNetConfig(**config), params, dtype)

@@ -3,7 +3,7 @@
 from functools import cache
 
 from ..case import Case
-from . import execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
+from . import equivalence, execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
 
 PROFILES = ("quick", "full")
 
@@ -21,5 +21,5 @@ def all_cases(profile: str = "quick", seed: int = 0) -> tuple[Case, ...]:
     """
     if profile not in PROFILES:
         raise ValueError(f"profile must be quick or full; got {profile!r}")
-    areas = (shift, refusals, execution, gradient, init, layer, precision, stages, unet, weights)
+    areas = (shift, refusals, execution, gradient, init, layer, precision, stages, equivalence, unet, weights)
     return (*(case for area in areas for case in area.cases(profile)), *sampled.cases(profile, seed))

@@ -10,6 +10,7 @@ import numpy as np
 from .. import oracle
 from ..adapter import DATA_FORMATS, ORDERS, REFUSALS, LayerConfig
 from ..case import dtype_of
+from . import rewriting
 
 Parameters = list[dict[str, np.ndarray]]
 
@@ -17,6 +18,9 @@ OPERATIONS = (
     *("phase_shift", "inverse_phase_shift", "channel_permutation", "vjp"),
     *("icnr", "icnr_bias", "icnr_residual", "icnr_weight_norm"),
     *("conv", "conv_transpose", "nearest_upsample", "box_blur", "checkerboard", "layer", "plan_stages"),
+    *("deconv_to_subpixel", "subpixel_to_deconv", "resize_conv_to_subpixel", "shift_conv_to_subpixel"),
+    *("conv_unshift_to_strided", "unshift_conv_to_strided", "collapse_stages", "choose_form", "reorder"),
+    *("fractionally_strided_conv", "from_conv_transpose", "from_resize_conv"),
 )
 DTYPES = ("int64", "float16", "float32", "float64")
 
@@ -274,6 +278,7 @@ class Honest:
             "box_blur": box_blur,
             "checkerboard": checkerboard,
             "plan_stages": plan_stages,
+            **{name: getattr(rewriting, name) for name in rewriting.OPERATIONS},
             "layer": lambda config, device, parameters=None: HonestLayer(config, parameters),
             "compile": self._compile,
             "device_of": lambda value: "cpu",

@@ -1,6 +1,7 @@
 """Sub-pixel convolution: the NumPy reference of the specification in ``docs/spec``."""
 
 from subpixel_core._checkerboard import box_blur, checkerboard
+from subpixel_core._conversion import Conversion, ConversionReport
 from subpixel_core._convolution import conv, conv_transpose, depthwise_conv, nearest_upsample, separable_subpixel_conv, subpixel_conv
 from subpixel_core._equivalence import (
     choose_form,
@@ -35,6 +36,8 @@ __all__ = [
     "DATA_FORMATS",
     "ORDERS",
     "SPEC_VERSION",
+    "Conversion",
+    "ConversionReport",
     "DataFormat",
     "Order",
     "Rearrangement",

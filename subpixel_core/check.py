@@ -181,6 +181,41 @@ def exact_resize(mode: Any, align_corners: bool) -> None:
         raise ValueError("align_corners must be False, for the distance of its samples changes with the extents; got True")
 
 
+def layer_kind(name: str, kind: str, allowed: Sequence[str]) -> None:
+    """Refuse a layer of another type than a conversion knows; one that is derived from them may compute another thing."""
+    if kind not in allowed:
+        raise TypeError(f"{name} must be a {' or '.join(allowed)} to be converted; got {kind}")
+
+
+def nothing_attached(name: str, found: Sequence[str]) -> None:
+    """Refuse a layer to which something is attached that its replacement would lose: hooks, parametrizations and the like."""
+    if found:
+        raise ValueError(f"{name} must have nothing attached that its replacement would lose; got {', '.join(found)}")
+
+
+def zeros_around(mode: Any) -> None:
+    """Refuse a convolution that puts something else than zeros around its input."""
+    if mode != "zeros":
+        raise ValueError(f"padding_mode must be 'zeros', for other values around the input are no part of a kernel; got {mode!r}")
+
+
+def whole_factors(scale: Any, size: Any, ndim: int) -> tuple[int, ...]:
+    """Return the factors of a resize, refusing one that is given by its result, or that is not whole."""
+    if size is not None:
+        raise ValueError(f"size must be None, for the factor of a resize to a size changes with the extents; got {size!r}")
+    factors = tuple(scale) if isinstance(scale, (tuple, list)) else (scale,) * ndim
+    whole = [int(factor) if isinstance(factor, float) and factor.is_integer() else factor for factor in factors]
+    if any(isinstance(factor, float) for factor in whole):
+        raise ValueError(f"scale_factor must be whole on every axis, for pixels are repeated unequally otherwise; got {scale!r}")
+    return per_axis("scale_factor", tuple(whole), ndim)
+
+
+def unit_steps(stride: Sequence[int]) -> None:
+    """Refuse a convolution behind a resize that does not step to every position."""
+    if any(step != 1 for step in stride):
+        raise ValueError(f"stride must be 1 on every axis of a convolution behind a resize; got {tuple(stride)}")
+
+
 def linear(activation: Any) -> None:
     """Refuse a nonlinearity between stages that are to become one."""
     if activation is not None:

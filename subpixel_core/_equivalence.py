@@ -33,7 +33,7 @@ def deconv_to_subpixel(
     bias: ArrayLike | None = None,
     *,
     stride: int | Sequence[int],
-    padding: int | Sequence[int] = 0,
+    padding: int | Sequence[int] | Sequence[Sequence[int]] = 0,
     output_padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -56,7 +56,7 @@ def deconv_to_subpixel(
         In the layout of `conv_transpose`; its rank gives the number of spatial axes.
     bias : array_like, shape (Co,), optional
     stride, padding, output_padding, dilation : int or one int per spatial axis
-        As PyTorch's. A dilated kernel is one with zeros between its taps.
+        As PyTorch's. A dilated kernel is one with zeros between its taps. The padding may also be a pair (before, after) per axis.
     groups : int
         More than one needs an order whose groups are neighbours: "CRD" or "RCD".
     order : {"DCR", "CRD", "DRC", "RCD"}
@@ -183,6 +183,8 @@ def resize_conv_to_subpixel(
     *,
     bias: ArrayLike | None = None,
     padding: check.Padding = "same",
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
     mode: str = "nearest",
     align_corners: bool = False,
     order: Order = "DCR",
@@ -198,12 +200,14 @@ def resize_conv_to_subpixel(
 
     Parameters
     ----------
-    kernel : array_like, shape (*k, Ci, Co)
+    kernel : array_like, shape (*k, Ci / groups, Co)
     scale : int or tuple of int
         Of the resize; one factor per spatial axis of the kernel, an int is that factor on every axis.
     bias : array_like, shape (Co,), optional
     padding
-        Of the convolution, as in `conv`.
+        Of the convolution, as in `conv`; "same" is that of the dilated kernel.
+    dilation, groups
+        Of the convolution, as in `deconv_to_subpixel`.
     mode : "nearest"
         Any other resize is refused: a linear or cubic one repeats the pixels of the border, where a convolution has zeros.
     align_corners : False
@@ -234,7 +238,8 @@ def resize_conv_to_subpixel(
     check.exact_resize(mode, check.flag("align_corners", align_corners))
     check.one_of("form", form, FORMS)
     check.one_of("order", order, ORDERS)
-    return of_resize_conv(np.asarray(kernel), bias, scale, padding).subpixel(order, form)
+    check.grouped_order(order, check.integer("groups", groups, minimum=1))
+    return of_resize_conv(np.asarray(kernel), bias, scale, padding, dilation, groups).subpixel(order, form)
 
 
 def shift_conv_to_subpixel(

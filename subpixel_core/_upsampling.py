@@ -258,19 +258,26 @@ def of_deconv(kernel: NDArray[Any], bias: Any, stride: Any, padding: Any, output
     check.kernel_shape(kernel.shape)
     ndim = kernel.ndim - 2
     s = check.per_axis("stride", stride, ndim)
-    p = check.per_axis("padding", padding, ndim, minimum=0)
+    cuts = check.cuts(padding, ndim)
     more = check.per_axis("output_padding", output_padding, ndim, minimum=0)
     spread = check.per_axis("dilation", dilation, ndim)
     check.output_padding(more, s, spread)
     parts = check.integer("groups", groups, minimum=1)
     check.multiple("output channels", kernel.shape[-1], parts, f"groups={parts}")
-    if max(spread) > 1:
-        dilated = np.zeros((*(d * (k - 1) + 1 for d, k in zip(spread, kernel.shape[:-2], strict=True)), *kernel.shape[-2:]), kernel.dtype)
-        dilated[tuple(slice(None, None, d) for d in spread)] = kernel
-        kernel = dilated
+    kernel = _dilated(kernel, spread)
     taps = kernel.shape[:-2]
-    excess = tuple(k - step - 2 * cut + a for k, step, cut, a in zip(taps, s, p, more, strict=True))
-    return Upsampling(kernel, _for_every_offset(bias, s, kernel.shape[-1]), s, p, excess, parts, ((0, 0),) * ndim)
+    excess = tuple(k - step - sum(cut) + a for k, step, cut, a in zip(taps, s, cuts, more, strict=True))
+    shift = tuple(before for before, _ in cuts)
+    return Upsampling(kernel, _for_every_offset(bias, s, kernel.shape[-1]), s, shift, excess, parts, ((0, 0),) * ndim)
+
+
+def _dilated(kernel: NDArray[Any], dilation: tuple[int, ...]) -> NDArray[Any]:
+    """Return the kernel with ``dilation - 1`` zeros between its taps."""
+    if max(dilation) == 1:
+        return kernel
+    dilated = np.zeros((*(d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape[:-2], strict=True)), *kernel.shape[-2:]), kernel.dtype)
+    dilated[tuple(slice(None, None, d) for d in dilation)] = kernel
+    return dilated
 
 
 def _for_every_offset(bias: Any, stride: tuple[int, ...], channels: int) -> NDArray[Any] | None:
@@ -318,12 +325,16 @@ def _behind_a_block(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any) -
     return Upsampling(spread, _for_every_offset(bias, r, kernel.shape[-1]), r, shift, excess, interior=((0, 0),) * ndim)
 
 
-def of_resize_conv(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any) -> Upsampling:
+def of_resize_conv(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any, dilation: Any, groups: Any) -> Upsampling:
     """Return a resize to the nearest neighbour with a convolution behind it: every pixel of a block is the same, so their taps add up."""
     # EQ-005, EQ-012
-    block, ndim = _behind_a_block(kernel, bias, scale, padding), kernel.ndim - 2
+    check.kernel_shape(kernel.shape)
+    ndim = kernel.ndim - 2
+    parts = check.integer("groups", groups, minimum=1)
+    check.multiple("output channels", kernel.shape[-1], parts, f"groups={parts}")
+    block = _behind_a_block(_dilated(kernel, check.per_axis("dilation", dilation, ndim)), bias, scale, padding)
     wide, dtype = accumulator(kernel)
-    return replace(block, kernel=block.kernel.sum(axis=tuple(range(ndim, 2 * ndim)), dtype=wide).astype(dtype))
+    return replace(block, kernel=block.kernel.sum(axis=tuple(range(ndim, 2 * ndim)), dtype=wide).astype(dtype), groups=parts)
 
 
 def of_shift_conv(kernel: NDArray[Any], bias: Any, scale: Any, order: Any, padding: Any) -> Upsampling:

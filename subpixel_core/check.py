@@ -121,6 +121,18 @@ def padding_widths(padding: Padding, kernel_size: Sequence[int]) -> tuple[tuple[
     return tuple((before, after) for before, after in before_after)
 
 
+def cuts(padding: Any, ndim: int) -> tuple[tuple[int, int], ...]:
+    """Return what a transposed convolution leaves out (before, after) on every axis: of an int, one per axis, or a pair per axis.
+
+    >>> cuts(1, 2), cuts((1, 0), 2), cuts(((0, 1), (1, 2)), 2)
+    (((1, 1), (1, 1)), ((1, 1), (0, 0)), ((0, 1), (1, 2)))
+    """
+    if isinstance(padding, (tuple, list)) and len(padding) == ndim and all(isinstance(pair, (tuple, list)) for pair in padding):
+        before_after = [per_axis("padding", pair, 2, minimum=0) for pair in padding]
+        return tuple((before, after) for before, after in before_after)
+    return tuple((cut, cut) for cut in per_axis("padding", padding, ndim, minimum=0))
+
+
 def kernel_fits(extents: Sequence[Any], kernel_size: Sequence[int], widths: Sequence[tuple[int, int]]) -> None:
     """Refuse a kernel that is larger than the padded input, where the extents are known."""
     padded = tuple(extent + before + after for extent, (before, after) in zip(extents, widths, strict=True))

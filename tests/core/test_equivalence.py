@@ -299,3 +299,57 @@ def test_the_choice_is_for_fewest_macs_then_fewest_taps_then_the_smallest_crop()
     unequal = [core.deconv_to_subpixel(np.ones((4, 4, 4, 2)), stride=2, padding=1, form=form) for form in FORMS]
     assert core.choose_form(*unequal) is unequal[0]
     assert core.choose_form(*unequal[::-1], spatial=1) is unequal[1]
+
+
+# --- a padding of its own at each end; dilation and groups behind a resize ---
+
+FEW = [(taps, stride) for taps in range(1, 8) for stride in range(1, 5)]
+
+
+@pytest.mark.parametrize(("taps", "stride"), FEW)
+def test_a_transposed_convolution_may_leave_out_another_number_at_each_end(taps, stride):
+    kernel, x = integers(taps, 3, 2), integers(2, 4, 3)
+    whole = oracle.conv_transpose(x, kernel, stride=(stride,), padding=(0,), output_padding=(stride - 1,))
+    for before, after, form in product(range(4), range(4), FORMS):
+        length = whole.shape[1] - before - after
+        if length > 0:
+            layer = core.deconv_to_subpixel(kernel, stride=stride, padding=((before, after),), output_padding=stride - 1, form=form)
+            assert np.array_equal(layer.apply(x), whole[:, before : before + length])
+
+
+def test_one_padding_per_axis_is_that_at_both_ends():
+    kernel = integers(4, 3, 2, 2)
+    whole, pairs = (core.deconv_to_subpixel(kernel, stride=2, padding=padding) for padding in [(1, 0), ((1, 1), (0, 0))])
+    assert (whole.padding, whole.crop) == (pairs.padding, pairs.crop)
+
+
+@pytest.mark.parametrize("padding", [((1, 2), 1), ((1, 2, 3), (0, 0)), ((1, -1), (0, 0)), ((1, 2),)])
+def test_a_padding_that_is_neither_is_refused(padding):
+    with pytest.raises((ValueError, TypeError), match=r"^padding must .*; got"):
+        core.deconv_to_subpixel(integers(4, 4, 2, 2), stride=2, padding=padding)
+
+
+@pytest.mark.parametrize(("form", "padding"), [*product(FORMS, ["same", "valid", ((3, 0), (0, 1))])])
+def test_the_convolution_behind_a_resize_may_be_dilated(form, padding):
+    kernel, bias, x = integers(3, 2, 3, 2), integers(2), integers(1, 4, 5, 3)
+    dilated = np.zeros((5, 4, 3, 2), int)
+    dilated[::2, ::3] = kernel
+    expected = oracle.conv(oracle.nearest_upsample(x, (2, 3)), dilated, bias, padding=padding)
+    layer = core.resize_conv_to_subpixel(kernel, (2, 3), bias=bias, padding=padding, dilation=(2, 3), form=form)
+    assert np.array_equal(layer.apply(x), expected)
+
+
+@pytest.mark.parametrize(("form", "order"), [*product(FORMS, ["CRD", "RCD"])])
+def test_the_convolution_behind_a_resize_may_have_groups(form, order):
+    kernel, bias, x = integers(3, 2, 2, 6), integers(6), integers(1, 4, 5, 4)
+    large = oracle.nearest_upsample(x, (2, 3))
+    parts = [oracle.conv(large[..., 2 * g : 2 * g + 2], kernel[..., 3 * g : 3 * g + 3], bias[3 * g : 3 * g + 3]) for g in range(2)]
+    layer = core.resize_conv_to_subpixel(kernel, (2, 3), bias=bias, groups=2, order=order, form=form)
+    assert np.array_equal(layer.apply(x), np.concatenate(parts, axis=-1))
+
+
+def test_the_groups_of_the_convolution_behind_a_resize_need_an_order_that_keeps_them_together():
+    with pytest.raises(ValueError, match=r"^order must be 'CRD' or 'RCD' for groups=2"):
+        core.resize_conv_to_subpixel(integers(3, 3, 2, 6), 2, groups=2)
+    with pytest.raises(ValueError, match=r"^output channels must be a multiple of 4"):
+        core.resize_conv_to_subpixel(integers(3, 3, 2, 6), 2, groups=4, order="CRD")

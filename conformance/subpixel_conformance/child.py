@@ -55,19 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
     """Judge the adapter ``target`` on ``device`` by the cases of ``profile`` that no other process has taken; then the exhibits.
 
-    Without a ``device``, the first one present of those ``wanted`` (without those: of those claimed) is taken.
+    The suite is imported before the adapter, and must be the same after the last case. Without a ``device``, the first one present of
+    those ``wanted`` (without those: of those claimed) is taken.
     """
-    adapter = registry.load(job["target"])
+    from subpixel_conformance import photograph, unchanged
     from subpixel_conformance.case import claims_of
     from subpixel_conformance.cases import all_cases
     from subpixel_conformance.judge import Watched, judge
 
+    cases = all_cases(job["profile"], job["seed"])
+    suite = unchanged.snapshot()
+    adapter = registry.load(job["target"])
     claims_of(adapter)
     devices = dict(adapter.devices())
     device = job["device"]
     if device is None:
         device = next((name for name in job["wanted"] or devices if name in devices and devices[name] is None), None)
-    cases = all_cases(job["profile"], job["seed"])
     record(
         "header",
         name=str(getattr(adapter, "name", job["target"])),
@@ -86,7 +89,10 @@ def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
                 record("start", case=case.id)
                 record("result", **_judged(judge, case, watched, device))
         if job["exhibit"] is not None and _take(taken / "exhibits"):
-            _exhibits(adapter, device, job["exhibit"], job["pictures"], record)
+            _exhibits(photograph, adapter, device, job, record)
+    changed = unchanged.changed(suite)
+    if changed:
+        raise RuntimeError(f"the adapter has changed the suite that judges it: {changed} is another than before, so no verdict can be had")
     record("footer")
 
 
@@ -131,13 +137,12 @@ def _judged(judge: Callable[..., Result], case: Any, adapter: Any, device: str) 
         return failed.as_dict() | {"seconds": time.perf_counter() - began, "harness_error": not own}
 
 
-def _exhibits(adapter: Any, device: str, exhibit: str, pictures: str | None, record: Record) -> None:
-    from subpixel_conformance import photograph
-
+def _exhibits(photograph: Any, adapter: Any, device: str, job: Mapping[str, Any], record: Record) -> None:
+    exhibit, pictures = Path(job["exhibit"]), Path(job["pictures"]) if job["pictures"] else None
     for name, show in (("photograph", photograph.judge_photograph), ("checkerboard", photograph.judge_checkerboard)):
         record("start", exhibit=name)
         try:
-            shown = show(adapter, device, Path(exhibit), Path(pictures) if pictures else None)
+            shown = show(adapter, device, exhibit, pictures)
         except BaseException as error:
             shown = {"error": one_line(error)}
         record("exhibit", exhibit=name, shown=shown)

@@ -618,7 +618,7 @@ def identify(options: argparse.Namespace, screen: Screen) -> int:
         if len(found) < len(formats) and not broken:
             broken.append(f"the process {ending}{runner.last_words(log)}")
     if broken:
-        sys.stderr.write(f"subpixel identify: {broken[0]}\n")
+        sys.stderr.write(f"subpixel identify: {terminal.visible(broken[0])}\n")
         return 3
     for record in found:
         screen.line(f"{record['data_format']}: {record['answer']}")

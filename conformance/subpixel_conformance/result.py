@@ -40,11 +40,17 @@ class Result:
         return asdict(self)
 
 
+LONGEST = 4000
+"""How many characters of an exception's text are kept."""
+
+
 def told(error: BaseException) -> str:
-    """Return type and text of an exception; one that means that memory ran out begins with that."""
+    """Return type and text of an exception, the text cut where it is very long; one that means that memory ran out begins with that."""
     name = type(error).__name__
     try:
-        text = f"{name}: {error}" if str(error) else name
+        said = str(error)
+        said = said if len(said) <= LONGEST else f"{said[:LONGEST]}… ({len(said)} characters)"
+        text = f"{name}: {said}" if said else name
     except Exception:  # an exception that cannot be told
         text = name
     short_of_memory = isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY)

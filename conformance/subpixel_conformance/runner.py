@@ -311,8 +311,9 @@ class _Work:
         self.over = False
         self.headed: float | None = None
         self.began = time.monotonic()
-        self.claims = folder / f"{number}.claims"
-        self.claims.mkdir()
+        self.folder = folder / str(number)
+        self.claims = self.folder / "claims"
+        self.claims.mkdir(parents=True)
 
     @property
     def worth_help(self) -> float:
@@ -451,7 +452,12 @@ def _supervise(work: _Work, schedule: _Schedule) -> None:
         if schedule.setting.cancelled.is_set():
             work.run.error = work.run.error or "interrupted"
             return
-        if _attempt(work, schedule):
+        try:
+            done = _attempt(work, schedule)
+        except OSError as error:
+            work.run.error = work.run.error or f"what the suite had written for its process is gone: {error}"
+            done = True
+        if done:
             work.over = True  # nothing is left to take
             return
         if work.over:
@@ -532,8 +538,8 @@ def _attempt(work: _Work, schedule: _Schedule) -> bool:
     """Start one process and follow it to its end. Return whether it left nothing to be taken."""
     run, setting = work.run, schedule.setting
     with work.lock:
-        stem, work.attempts = f"{work.number}.{work.attempts}", work.attempts + 1
-    records, job, log = (setting.folder / f"{stem}.{kind}" for kind in ("jsonl", "json", "log"))
+        stem, work.attempts = str(work.attempts), work.attempts + 1
+    records, job, log = (work.folder / f"{stem}.{kind}" for kind in ("jsonl", "json", "log"))
     description = {
         "action": "judge",
         "target": work.spec.target,

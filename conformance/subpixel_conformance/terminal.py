@@ -23,8 +23,13 @@ Cell = str | tuple[str, str]
 """A text, or a text with its style ("green", "red", "yellow", "dim", "bold")."""
 
 
+def visible(text: str) -> str:
+    """Return ``text`` with control characters as their escapes, line ends apart: an implementation's words must not steer the terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode() for letter in text)
+
+
 class Screen:
-    """Standard output. Nothing that is shown is read as markup."""
+    """Standard output. Nothing that is shown is read as markup or as control of the terminal."""
 
     def __init__(self) -> None:
         self.console: Any = None
@@ -47,6 +52,7 @@ class Screen:
 
     def line(self, text: str = "", style: str = "") -> None:
         """Show one paragraph."""
+        text = visible(text)
         if self.console is None:
             sys.stdout.write(f"{text}\n")
         else:
@@ -54,7 +60,7 @@ class Screen:
 
     def code(self, text: str) -> None:
         """Show lines to be pasted, never wrapped."""
-        indented = "\n".join(f"    {line}" for line in text.splitlines())
+        indented = "\n".join(f"    {visible(line)}" for line in text.splitlines())
         if self.console is None:
             sys.stdout.write(f"{indented}\n")
         else:
@@ -62,7 +68,9 @@ class Screen:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], right: Sequence[int] = ()) -> None:
         """Show a table; the columns with the numbers in ``right`` are aligned to the right."""
-        cells = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
+        cells = [
+            [(visible(text), style) for text, style in (cell if isinstance(cell, tuple) else (cell, "") for cell in row)] for row in rows
+        ]
         if self.console is None:
             sys.stdout.write(plain_table(title, columns, [[text for text, _ in row] for row in cells], right) + "\n")
             return

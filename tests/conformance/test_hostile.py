@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from subpixel_conformance import memory, registry, runner
+from subpixel_conformance import cli, memory, registry, runner
 
 from .fakes import write_fake
 
@@ -196,6 +196,102 @@ def test_threads_that_never_end_do_not_keep_the_process(tmp_path):
     outcome = conform(write_fake(tmp_path, before=before, body="threading.Thread(target=time.sleep, args=(1000,)).start()"), timeout=60)
     assert outcome.exit_code == 0
     assert time.monotonic() - began < 40
+
+
+ZEROS = "n, h, w, c = x.shape; return np.zeros((n, h * scale[0], w * scale[0], c // scale[0]**2), x.dtype)"
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ("compare.bitwise = compare.exact = lambda *_, **__: None", "subpixel_conformance.compare.bitwise"),
+        ("compare.exact.__code__ = (lambda actual, expected, dtype=None: None).__code__", "subpixel_conformance.compare.exact"),
+        ("compare.Difference.message = lambda *_: ''", "subpixel_conformance.compare.Difference.message"),
+        ("judge.Watched.device_of = lambda self, value: self._device", ""),
+        ("judge.Watched.to_numpy = lambda self, value: value", "subpixel_conformance.judge.Watched.to_numpy"),
+        ("sys.modules['subpixel_conformance.oracle'] = sys", "sys.modules.subpixel_conformance.oracle"),
+        ("np.array_equal = lambda *_, **__: True", "numpy.array_equal"),
+        ("import builtins; builtins.any = lambda values: False", "builtins.any"),
+        ("np.float = builtins_print = print", ""),
+    ],
+)
+def test_an_adapter_that_changes_the_suite_and_leaves_it_so_gets_no_verdict(tmp_path, patch, said):
+    imported = "import numpy as np, sys\nfrom subpixel_conformance import compare, judge"
+    outcome = conform(write_fake(tmp_path, before=imported, body=f"if once():\n    {patch}"))
+    (run,) = outcome.runs
+    if said:
+        assert f"the adapter has changed the suite that judges it: {said} is another than before" in run.error
+        assert (outcome.verdict == "conforming", outcome.exit_code) == (False, 3)
+    else:  # names that were not there before change nothing
+        assert (run.error, outcome.exit_code) == ("", 0)
+
+
+def test_a_comparison_that_always_agrees_does_not_make_zeros_conform(tmp_path):
+    quiet = "def quiet(*_, **__): return None\nfor name in ('bitwise', 'exact'): setattr(compare, name, quiet)"
+    outcome = conform(write_fake(tmp_path, before=f"from subpixel_conformance import compare\n{quiet}", body=ZEROS))
+    assert outcome.runs[0].counts["pass"] > 10  # so it would
+    assert outcome.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import sys; sys.stdout = sys.stderr = None",
+        "import sys; sys.stdout = sys.stderr = object()",
+        "import sys; sys.stdout.close(); sys.stderr.close()",
+        "import threading\nthreading.Thread(target=lambda: [print('x' * 999) for _ in iter(int, 1)], daemon=True).start()",
+        "import os; os.environ.clear(); os.umask(0o777)",
+        "import numpy, warnings; numpy.seterr(all='raise'); warnings.simplefilter('error')",
+        "import random, numpy; random.seed(0); numpy.random.seed(0); import gc; gc.disable()",
+        "import atexit, os; atexit.register(os._exit, 7)",
+    ],
+)
+def test_what_an_adapter_does_to_its_own_process_changes_no_verdict(tmp_path, before):
+    outcome = conform(write_fake(tmp_path, before=before))
+    assert (outcome.runs[0].error, outcome.verdict, outcome.exit_code) == ("", "conforming", 0)
+
+
+LIMITS = "import resource; resource.setrlimit(resource.RLIMIT_{}, ({}, {}))"
+
+
+@pytest.mark.parametrize(
+    ("before", "body", "said"),
+    [
+        (LIMITS.format("NOFILE", 0, 0), "pass", "Too many open files"),
+        (LIMITS.format("FSIZE", 0, 0), "pass", "while the adapter was loaded"),
+        ("import sys; sys.setrecursionlimit(60)", "pass", "RecursionError"),
+        (
+            "import resource",
+            "if once(): resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile not resource.getrlimit(0)[0] > 1: pass",
+            "SIGXCPU",
+        ),
+        ("import signal", "if once(): signal.alarm(1); time.sleep(9)", "was killed by SIGALRM"),
+        ("import signal", "if once(): os.kill(os.getpid(), signal.SIGSTOP)", "did nothing for 5 seconds"),
+        ("import shutil", "if once(): shutil.rmtree(Path(sys.argv[1]).parent)", "No such file or directory"),
+        ("import tempfile, os; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)", "pass", ""),
+        ("pass", "if once(): sys.modules.clear()", "sys.modules."),
+        ("import threading", "if once(): threading.Timer(0.05, os._exit, (0,)).start(); time.sleep(1)", "ended with status 0 in this case"),
+        ("pass", "if once(): x = x.view(Dying)", "ended with status 9 in this case"),
+    ],
+)
+def test_what_an_adapter_does_to_its_own_process_is_an_error_or_a_crash_at_most(tmp_path, before, body, said):
+    dying = "class Dying(np.ndarray):\n    def __del__(self): os._exit(9)"
+    outcome = conform(write_fake(tmp_path, before=before, body=body, after=dying), write_fake(tmp_path, name="other"), timeout=5)
+    run, other = outcome.runs
+    told = [run.error, *(result.message for result in run.results if result.status in ("crash", "error"))]
+    assert any(said in text for text in told)
+    assert outcome.exit_code in (1, 3) or not said
+    assert other.verdict == "conforming"
+
+
+def test_a_text_without_end_is_cut_and_steers_no_terminal(tmp_path, capsys):
+    body = "raise ValueError('\\x1b[2J\\x1b]0;title\\x07' + 'x' * 50_000_000)"
+    assert cli.main(["conform", "--adapter", write_fake(tmp_path, body=body), "--no-photograph"]) == 1
+    shown = capsys.readouterr().out
+    assert "ValueError: \\x1b[2J\\x1b]0;title\\x07xxx" in shown.replace("\n", "")
+    assert not {letter for letter in shown if not letter.isprintable()} - {"\n"}
+    assert "(50000014 characters)" in shown.replace("\n", "")
+    assert len(shown) < 100_000
 
 
 # --- memory ---

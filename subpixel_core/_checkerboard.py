@@ -54,7 +54,7 @@ def box_blur(x: ArrayLike, scale: check.Scale) -> NDArray[Any]:
 def _box_sum(x: NDArray[Any], axis: int, r: int) -> NDArray[Any]:
     """Return the sums over ``r`` neighbours along one axis, ``(r - 1) // 2`` of them before, zeros outside."""
     widths = [(0, 0)] * x.ndim
-    widths[axis] = ((r - 1) // 2, r - 1 - (r - 1) // 2)
+    widths[axis] = ((r - 1) // 2, r // 2)
     padded = np.moveaxis(np.pad(x, widths), axis, 0)
     summed = sum((padded[t : t + x.shape[axis]] for t in range(1, r)), start=padded[: x.shape[axis]])
     return np.moveaxis(summed, 0, axis)

@@ -162,7 +162,7 @@ def conv_transpose(
     check.output_padding(added, strides)
     full = [(h - 1) * s + k + a for h, s, k, a in zip(x.shape[1:-1], strides, taps, added, strict=True)]
     extents = [f - 2 * p for f, p in zip(full, cropped, strict=True)]
-    if min(extents) < 0 or min(full) < 0:
+    if min(extents) < 0:
         raise ValueError(f"padding must not crop more than the extents {tuple(full)} from both ends; got {cropped}")
     sum_dtype, dtype = accumulator(x, kernel, *([] if bias is None else [bias]))
     y = np.zeros((len(x), *full, kernel.shape[-1]), sum_dtype)

@@ -13,9 +13,13 @@ from subpixel_core._order import CHANNEL, ORDERS, Order, channel_parts
 
 def _replicate(base: NDArray[Any], blocks: int, order: str) -> NDArray[Any]:
     """Return ``base`` with every channel ``c`` at all the channel indices ``k(c, o)``."""
-    if channel_parts(check.one_of("order", order, ORDERS), 1)[-1] == CHANNEL:
+    if _channels_fastest(order):
         return np.tile(base, blocks)  # a b a b a b a b
     return np.repeat(base, blocks, axis=-1)  # a a a a b b b b
+
+
+def _channels_fastest(order: str) -> bool:
+    return channel_parts(check.one_of("order", order, ORDERS), 1)[-1] == CHANNEL
 
 
 def _kernel(kernel: ArrayLike) -> NDArray[Any]:
@@ -193,7 +197,7 @@ def icnr_residual(kernel: ArrayLike, scale: check.Scale, *, order: Order, bias: 
     weights = _kernel(kernel)
     base_shape(weights.shape, scale)
     blocks = prod(check.per_axis("scale", scale, weights.ndim - 2))
-    channels_fastest = channel_parts(check.one_of("order", order, ORDERS), 1)[-1] == CHANNEL
+    channels_fastest = _channels_fastest(order)
     arrays = [weights]
     if bias is not None:
         check.bias_shape(np.shape(bias), weights.shape[-1])

@@ -1,5 +1,6 @@
 """The four channel orders, and the permutation that moves weights from one to another."""
 
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -71,7 +72,7 @@ def channel_permutation(channels: int, scale: check.Scale, *, source: Order, tar
     channels = check.integer("channels", channels, minimum=0)
     check.one_of("source", source, ORDERS)
     check.one_of("target", target, ORDERS)
-    blocks = int(np.prod(factors, dtype=object))
+    blocks = prod(factors)
     check.multiple("channels", channels, blocks, f"the product of scale={factors}")
     extent: dict[int, Any] = {CHANNEL: channels // blocks, **dict(enumerate(factors))}
     parts = channel_parts(source, len(factors))

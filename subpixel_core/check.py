@@ -111,7 +111,7 @@ def padding_widths(padding: Padding, kernel_size: Sequence[int]) -> tuple[tuple[
     if isinstance(padding, str):
         if one_of("padding", padding, ("same", "valid")) == "valid":
             return tuple((0, 0) for _ in kernel_size)
-        return tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in kernel_size)
+        return tuple(((k - 1) // 2, k // 2) for k in kernel_size)
     rule = f"padding must be 'same', 'valid' or a pair (before, after) for each of {len(kernel_size)} spatial axes"
     if not isinstance(padding, (tuple, list)) or not all(isinstance(pair, (tuple, list)) for pair in padding):
         raise TypeError(f"{rule}; got {padding!r}")

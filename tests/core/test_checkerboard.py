@@ -97,6 +97,7 @@ def test_the_checkerboard_is_the_root_mean_square_over_offsets_and_channels(data
 def test_constant_blocks_measure_exactly_zero(scale):
     x = np.random.default_rng(0).normal(size=(2, *(3, 4, 2)[: len(scale)], 3))
     assert checkerboard(nearest_upsample(x, scale), scale) == 0.0
+    assert checkerboard(np.full((*scale, 1), 0.1), scale) == 0.0  # whose mean is not 0.1, rounded
 
 
 def test_the_measure_is_in_the_unit_of_y_and_a_constant_added_does_not_change_it():

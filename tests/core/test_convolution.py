@@ -91,6 +91,29 @@ def test_integers_of_any_width_are_summed_without_overflow(dtype):
     assert bitwise(conv(*operands), expected) is None
 
 
+def test_unsigned_integers_of_64_bits_are_summed_in_their_own_dtype():
+    x, kernel, bias = (np.array(values, np.uint64) for values in ([[[2**63, 1]]], [[[1, 1], [5, 7]]], [3, 2**62]))
+    expected = [2**63 + 5 + 3, 2**63 + 7 + 2**62]
+    for y in (conv(x, kernel, bias), conv_transpose(x, kernel, bias, stride=1)):
+        assert (y.dtype, y.ravel().tolist()) == (np.uint64, expected)
+    y = depthwise_conv(x, kernel[..., :1] * np.uint64(0) + np.uint64(1))
+    assert (y.dtype, y.ravel().tolist()) == (np.uint64, [2**63, 1])
+
+
+@pytest.mark.parametrize(("bias", "dtype"), [(None, "float32"), ("float32", "float32"), ("float64", "float64")])
+def test_the_bias_is_an_operand_like_the_others(bias, dtype):
+    x, kernel, bias = np.ones((1, 3, 2), "float32"), np.ones((1, 2, 2), "float32"), None if bias is None else np.full(2, 2.0**-40, bias)
+    for y in (conv(x, kernel, bias), conv_transpose(x, kernel, bias, stride=1)):
+        assert y.dtype == dtype
+        assert y[0, 1, 0] == (2 if dtype == "float32" else 2 + 2.0**-40)
+
+
+def test_a_transposed_convolution_may_crop_all_there_is():
+    x, kernel = np.ones((1, 3, 2)), np.ones((2, 2, 4))
+    assert conv_transpose(x, kernel, stride=1, padding=2).shape == (1, 0, 4)
+    assert conv_transpose(x[:, :0], kernel[:1], stride=1).shape == (1, 0, 4)
+
+
 @given(problem=problems(), seed=st.integers(0, 9))
 def test_a_convolution_of_float64_lies_within_the_bound_of_its_sum(problem, seed):
     operands = problem.floats(seed)

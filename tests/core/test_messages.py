@@ -1,0 +1,277 @@
+"""Every rule of `subpixel_core.check` and every door that applies it, word for word: the argument, the rule, what came."""
+
+import numpy as np
+import pytest
+
+from subpixel_core import (
+    ResidualUNetConfig,
+    Stage,
+    base_shape,
+    box_blur,
+    channel_permutation,
+    check,
+    checkerboard,
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    factorizations,
+    icnr,
+    icnr_bias,
+    icnr_residual,
+    icnr_weight_norm,
+    inverse_phase_shift,
+    nearest_upsample,
+    phase_shift,
+    plan_stages,
+    rearrangement,
+    separable_subpixel_conv,
+    subpixel_conv,
+)
+
+LINE, MAP, VOLUME = np.zeros((1, 6, 4)), np.zeros((1, 6, 6, 4)), np.zeros((1, 2, 2, 2, 4))
+TAPS, KERNEL = np.zeros((3, 4, 4)), np.zeros((3, 3, 4, 4))
+EITHER = "an integer or a tuple of integers"
+WORDS = "one of 'DCR', 'CRD', 'DRC', 'RCD'"
+RULE = "padding must be 'same', 'valid' or a pair (before, after) for each of 1 spatial axes"
+LEVELS = "an integer or a tuple of integers, one per level"
+DCR = {"order": "DCR"}
+CHAIN = {"in_channels": 2, "out_channels": 3}
+CONFIG = ResidualUNetConfig(widths=(8, 8), groups=4)
+
+RULES = [
+    (lambda: check.integer("n", 1.0, minimum=0), "n must be an integer; got 1.0"),
+    (lambda: check.integer("n", True, minimum=0), "n must be an integer; got True"),
+    (lambda: check.integer("n", -1, minimum=0), "n must be 0 or more; got -1"),
+    (lambda: check.per_axis("n", ()), "n must have at least one value; got ()"),
+    (lambda: check.per_axis("n", (1,), 2), "n must have one value per spatial axis, 2; got (1,)"),
+    (lambda: check.per_axis("n", [1, 2, 3], 2), "n must have one value per spatial axis, 2; got (1, 2, 3)"),
+    (lambda: check.per_axis("n", 0), "n must be 1 or more; got 0"),
+    (lambda: check.per_axis("n", 1.0), f"n must be {EITHER}; got 1.0"),
+    (lambda: check.per_axis("n", [1, 2.0]), f"n must be {EITHER}; got [1, 2.0]"),
+    (lambda: check.per_axis("n", [1, 0]), "n must be 1 or more on every axis; got (1, 0)"),
+    (lambda: check.plannable("n", (2**10, 2**11)), "n must have a product of at most 1048576 to be planned; got (1024, 2048)"),
+    (lambda: check.plannable("n", (2**20 + 1,)), "n must have a product of at most 1048576 to be planned; got (1048577,)"),
+    (lambda: check.one_of("n", "c", ("a", "b")), "n must be one of 'a', 'b'; got 'c'"),
+    (lambda: check.flag("n", 1), "n must be True or False; got 1"),
+    (lambda: check.rank(None, 2, (2, 2)), "x must have a known number of axes; got a tensor of unknown rank"),
+    (lambda: check.rank(2, 2, (2, 3)), "x must have 2 spatial axes for scale=(2, 3) and a channel axis, at least 3 axes; got 2"),
+    (lambda: check.multiple("n", 7, 4, "why"), "n must be a multiple of 4, why; got 7"),
+    (lambda: check.pooled_axes((2,) * 4), "scale must have at most 3 factors for a blur in this framework; got (2, 2, 2, 2)"),
+    (lambda: check.layer_input((1, 2), 2, 3), "x must have 4 axes: one batch axis, 2 spatial and the channels; got 2"),
+    (lambda: check.layer_input((1, 5, 6, 4), 2, 3), "x must have 3 channels; got 4"),
+    (lambda: check.layer_input((1, 4, 5, 3), 2, 3, "channels_first"), "x must have 3 channels; got 4"),
+    (lambda: check.padding_widths("full", (3,)), "padding must be one of 'same', 'valid'; got 'full'"),
+    (lambda: check.padding_widths(1, (3,)), f"{RULE}; got 1"),
+    (lambda: check.padding_widths((1,), (3,)), f"{RULE}; got (1,)"),
+    (lambda: check.padding_widths(((1, 1), (1, 1)), (3,)), f"{RULE}; got ((1, 1), (1, 1))"),
+    (lambda: check.padding_widths(((1, 1, 1),), (3,)), f"{RULE}; got ((1, 1, 1),)"),
+    (lambda: check.padding_widths(((1, -1),), (3,)), "padding must be 0 or more on every axis; got (1, -1)"),
+    (lambda: check.padding_widths("same", (3, 0)), "kernel_size must be 1 or more on every axis; got (3, 0)"),
+    (lambda: check.kernel_fits((2, 3), (3, 6), ((1, 0), (1, 1))), "kernel must not be larger than the padded input (3, 5); got (3, 6)"),
+    (lambda: check.kernel_shape((3, 4)), "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 4)"),
+    (lambda: check.kernel_shape((3, 0, 4, 4)), "kernel must have at least one tap on every axis; got (3, 0, 4, 4)"),
+    (lambda: check.bias_scale(2), "scale must have one factor per spatial axis to initialize a bias, which has no such axes; got 2"),
+    (lambda: check.bias_scale(0), "scale must be 1 or more; got 0"),
+    (lambda: check.bias_scale((2, 0)), "scale must be 1 or more on every axis; got (2, 0)"),
+    (lambda: check.instance("n", 1, dict), "n must be a dict; got int"),
+    (lambda: check.floating(False, "int32"), "x must be floating point for a blur in this framework; got int32"),
+    (lambda: check.bias_shape((1,), 4), "bias must have the shape (4,), one value per output channel; got (1,)"),
+    (lambda: check.bias_shape((5,), 4), "bias must have the shape (4,), one value per output channel; got (5,)"),
+    (lambda: check.depthwise_shape((3, 4, 2)), "depthwise must have the shape (*k, Ci, 1), one kernel per channel; got (3, 4, 2)"),
+    (lambda: check.depthwise_shape((3, 4, 0)), "depthwise must have the shape (*k, Ci, 1), one kernel per channel; got (3, 4, 0)"),
+    (lambda: check.pointwise_shape((1, 3, 4, 4)), "pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got (1, 3, 4, 4)"),
+    (lambda: check.dimensions("n", 4), "n must be 1, 2 or 3; got 4"),
+    (lambda: check.dimensions("n", 0), "n must be 1 or more; got 0"),
+    (lambda: check.per_level("n", 1), "n must be a tuple of integers, one per level; got 1"),
+    (lambda: check.per_level("n", 1.0, 2), f"n must be {LEVELS}; got 1.0"),
+    (lambda: check.per_level("n", ()), "n must have at least one level; got ()"),
+    (lambda: check.per_level("n", (1,), 2), "n must have one value per level, 2 as widths has; got (1,)"),
+    (lambda: check.per_level("n", (1, 0)), "every value of n must be 1 or more; got 0"),
+    (lambda: check.steps("n", (2,), 2, 1), "n must have one entry per step between levels, 2, one less than widths; got (2,)"),
+    (lambda: check.steps("n", (2, 0), 2, 1), "every entry of n must be 1 or more; got 0"),
+    (lambda: check.steps("n", 0, 2, 1), "n must be 1 or more; got 0"),
+    (lambda: check.divisible_widths((8, 12), 8), "widths must be multiples of groups=8 with norm='group'; got (8, 12)"),
+    (lambda: check.unet_input((1, 5, 0, 3), 2, 3), "x must have spatial extents of (1, 1) or more; got (5, 0)"),
+    (lambda: check.unet_input((1, 3, 0, 5), 2, 3, "channels_first"), "x must have spatial extents of (1, 1) or more; got (0, 5)"),
+    (lambda: check.unet_input((1, 4, 5, 5), 2, 3, "channels_first"), "x must have 3 channels; got 4"),
+    (lambda: check.batch_values(1), "x must give batch normalization 2 or more values per channel in training; got 1"),
+    (lambda: check.floating_dtype(False, "int32"), "dtype must be a floating-point dtype; got int32"),
+    (lambda: check.arrays("n", [], {}), "n must be a Mapping; got list"),
+    (lambda: check.arrays("n", {"a": [1, 2]}, {"a": (1,)}), "n must have 'a' of shape (1,); got (2,)"),
+    (lambda: check.arrays("n", {"a": [1j]}, {"a": (1,)}), "n must be real numbers; got complex128 in 'a'"),
+    (lambda: check.sections("n", 1, ("a", "b")), "n must be a dict of 'a' and 'b'; got int"),
+    (lambda: check.sections("n", {}, ("a", "b")), "n must be a dict of 'a' and 'b'; got an empty one"),
+    (lambda: check.sections("n", {"b": 0}, ("a", "b")), "n must be a dict of 'a' and 'b'; got 'b'"),
+    (lambda: check.sections("n", dict.fromkeys("acd"), ("a", "b")), "n must be a dict of 'a' and 'b'; got 'a', 'c', 'd'"),
+    (lambda: check.sections("n", dict.fromkeys("acde"), ("a", "b")), "n must be a dict of 'a' and 'b'; got 'a', 'c', 'd', ..."),
+    (lambda: check.tensors("n", {"b": (1,)}, {"a": (1,)}), "n must have the tensor 'a' of shape (1,); got 'b' instead"),
+    (lambda: check.tensors("n", {}, {"a": [1]}), "n must have the tensor 'a' of shape (1,); got 0 tensors without it"),
+    (
+        lambda: check.tensors("n", {"c": (1,), "d": (1,)}, {"a": (1,), "b": (2,)}),
+        "n must have the tensor 'a' of shape (1,); got 2 tensors without it",
+    ),
+    (
+        lambda: check.tensors("n", {"a": (1,), "b": (1,), "c": (1,)}, {"a": (1,)}),
+        "n must have no tensors but those of the configuration; got 'b'",
+    ),
+    (lambda: check.tensors("n", {"a": (2, 3)}, {"a": (3, 2)}), "n must have 'a' of shape (3, 2); got (2, 3)"),
+    (lambda: check.weight_dtypes({"a": "float16"}), "params must be float32 or float64; got float16 in 'a'"),
+    (lambda: check.weight_dtypes({"a": "float64", "b": "float32"}), "params must have one dtype; got float32, float64"),
+    (
+        lambda: check.keras_backend("jax"),
+        "subpixel_tensorflow needs Keras on the TensorFlow backend: set KERAS_BACKEND=tensorflow; got 'jax'",
+    ),
+    (
+        lambda: check.in_place(False),
+        "weight must be a parameter that can be written in place; got the result of a computation "
+        "(under a parametrization such as weight_norm, initialize first and apply it afterwards)",
+    ),
+]
+
+DOORS = [
+    *[
+        refusal
+        for function in (phase_shift, inverse_phase_shift)
+        for refusal in [
+            (lambda f=function: f(MAP, 0, order="DCR"), "scale must be 1 or more; got 0"),
+            (lambda f=function: f(MAP, 2, order="dcr"), f"order must be {WORDS}; got 'dcr'"),
+            (
+                lambda f=function: f(MAP, 2, order="DCR", data_format="NHWC"),
+                "data_format must be one of 'channels_last', 'channels_first'; got 'NHWC'",
+            ),
+            (
+                lambda f=function: f(LINE, (1, 2, 2), order="DCR"),
+                "x must have 3 spatial axes for scale=(1, 2, 2) and a channel axis, at least 4 axes; got 3",
+            ),
+        ]
+    ],
+    (lambda: phase_shift(MAP, (2, 3), order="DCR"), "channels must be a multiple of 6, the product of scale=(2, 3); got 4"),
+    (
+        lambda: inverse_phase_shift(MAP, (2, 4), order="DCR"),
+        "extent of spatial axis 1 must be a multiple of 4, its factor in scale=(2, 4); got 6",
+    ),
+    (
+        lambda: rearrangement(None, 2, order="DCR", data_format="channels_last"),
+        "x must have a known number of axes; got a tensor of unknown rank",
+    ),
+    (lambda: channel_permutation(-1, (1, 1), source="DCR", target="CRD"), "channels must be 0 or more; got -1"),
+    (
+        lambda: channel_permutation(4, (2**32, 2**32), source="DCR", target="CRD"),
+        f"channels must be a multiple of {2**64}, the product of scale=(4294967296, 4294967296); got 4",
+    ),
+    (lambda: channel_permutation(4.0, 2, source="DCR", target="CRD"), "channels must be an integer; got 4.0"),
+    (lambda: channel_permutation(4, 0, source="DCR", target="CRD"), "scale must be 1 or more; got 0"),
+    (lambda: channel_permutation(4, 2, source="dcr", target="CRD"), f"source must be {WORDS}; got 'dcr'"),
+    (lambda: channel_permutation(4, 2, source="DCR", target="crd"), f"target must be {WORDS}; got 'crd'"),
+    (lambda: box_blur(MAP, 0), "scale must be 1 or more; got 0"),
+    (lambda: box_blur(LINE[0], 2), "x must have 2 spatial axes for scale=(2, 2) and a channel axis, at least 3 axes; got 2"),
+    (lambda: checkerboard(MAP, 0), "scale must be 1 or more; got 0"),
+    (lambda: nearest_upsample(MAP, 0), "scale must be 1 or more; got 0"),
+    (lambda: nearest_upsample(LINE[0], 2), "x must have 2 spatial axes for scale=(2, 2) and a channel axis, at least 3 axes; got 2"),
+    *[
+        refusal
+        for function in (
+            conv,
+            depthwise_conv,
+            lambda x, k: conv_transpose(x, k, stride=2),
+            lambda x, k: subpixel_conv(x, k, scale=2, **DCR),
+        )
+        for refusal in [
+            (
+                lambda f=function: f(LINE, np.zeros(3)),
+                "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3,)",
+            ),
+            (lambda f=function: f(LINE, np.zeros((0, 4, 4))), "kernel must have at least one tap on every axis; got (0, 4, 4)"),
+            (lambda f=function: f(LINE[0], TAPS), "x must have 3 axes: one batch axis, 1 spatial and the channels; got 2"),
+            (lambda f=function: f(LINE, np.zeros((3, 2, 4))), "x must have 2 channels; got 4"),
+        ]
+    ],
+    (lambda: conv(LINE, TAPS, np.zeros(3)), "bias must have the shape (4,), one value per output channel; got (3,)"),
+    (lambda: conv(LINE, np.zeros((7, 4, 4)), padding="valid"), "kernel must not be larger than the padded input (6,); got (7,)"),
+    (lambda: depthwise_conv(LINE, TAPS), "depthwise must have the shape (*k, Ci, 1), one kernel per channel; got (3, 4, 4)"),
+    (lambda: conv_transpose(LINE, TAPS, stride=0), "stride must be 1 or more; got 0"),
+    (lambda: conv_transpose(LINE, TAPS, stride=2, padding=-1), "padding must be 0 or more; got -1"),
+    (lambda: conv_transpose(LINE, TAPS, stride=2, output_padding=-1), "output_padding must be 0 or more; got -1"),
+    (lambda: conv_transpose(LINE, TAPS, stride=2, output_padding=2), "output_padding must be below the stride (2,); got (2,)"),
+    (
+        lambda: conv_transpose(LINE, TAPS, stride=2, padding=7),
+        "padding must not crop more than the extents (13,) from both ends; got (7,)",
+    ),
+    (
+        lambda: conv_transpose(LINE[:, :0], np.zeros((1, 4, 4)), stride=2),
+        "padding must not crop more than the extents (-1,) from both ends; got (0,)",
+    ),
+    (
+        lambda: subpixel_conv(LINE, TAPS[0], scale=(2,), **DCR),
+        "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (4, 4)",
+    ),
+    (lambda: subpixel_conv(LINE, TAPS, scale=0, **DCR), "scale must be 1 or more; got 0"),
+    (lambda: subpixel_conv(LINE, TAPS, scale=(2, 2), **DCR), "scale must have one value per spatial axis, 1; got (2, 2)"),
+    (
+        lambda: separable_subpixel_conv(LINE, np.zeros((3, 4, 1)), TAPS, scale=2, **DCR),
+        "pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got (3, 4, 4)",
+    ),
+    *[
+        refusal
+        for function in (icnr, icnr_weight_norm, icnr_residual)
+        for refusal in [
+            (lambda f=function: f(KERNEL, 0, order="DCR"), "scale must be 1 or more; got 0"),
+            (lambda f=function: f(KERNEL, 2, order="dcr"), f"order must be {WORDS}; got 'dcr'"),
+            (lambda f=function: f(KERNEL, (2, 2, 2), order="DCR"), "scale must have one value per spatial axis, 2; got (2, 2, 2)"),
+            (
+                lambda f=function: f(KERNEL[0, 0], 2, order="DCR"),
+                "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (4, 4)",
+            ),
+        ]
+    ],
+    (lambda: icnr_bias([[1]], 2, order="DCR"), "bias must have one axis; got 2"),
+    (lambda: icnr_bias(1, 2, order="DCR"), "bias must have one axis; got 0"),
+    (lambda: icnr_bias([1], 0, order="DCR"), "scale must be 1 or more; got 0"),
+    (
+        lambda: icnr_residual(KERNEL, 2, order="DCR", bias=[0, 0]),
+        "bias must have the shape (4,), one value per output channel; got (2,)",
+    ),
+    (lambda: icnr_residual(KERNEL, (2, 3), order="DCR"), "channels must be a multiple of 6, the product of scale=(2, 3); got 4"),
+    (lambda: base_shape((3, 3, 4), 0), "scale must be 1 or more; got 0"),
+    (lambda: base_shape((3, 3, -4), 2), "kernel_shape must be 0 or more on every axis; got (3, 3, -4)"),
+    (lambda: base_shape((3, 3, 4.0), 2), f"kernel_shape must be {EITHER}; got (3, 3, 4.0)"),
+    (lambda: base_shape((3, 4), 2), "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 4)"),
+    (lambda: Stage((0,), 1, 1, (3,)), "scale must be 1 or more on every axis; got (0,)"),
+    (lambda: Stage((2,), 1, 1, (0,)), "kernel_size must be 1 or more on every axis; got (0,)"),
+    (lambda: Stage((2,), 1, 1, (3, 3)), "kernel_size must have one value per spatial axis, 1; got (3, 3)"),
+    (lambda: Stage((2,), 0, 1, (3,)), "in_channels must be 1 or more; got 0"),
+    (lambda: Stage((2,), 1, 0, (3,)), "out_channels must be 1 or more; got 0"),
+    (lambda: Stage((2,), 1, 1, (3,)).macs((1, 1)), "spatial must have one value per spatial axis, 1; got (1, 1)"),
+    (lambda: Stage((2,), 1, 1, (3,)).activations(-1), "spatial must be 0 or more; got -1"),
+    (lambda: plan_stages(2, 1, 1).macs((-1, 1)), "spatial must be 0 or more on every axis; got (-1, 1)"),
+    (lambda: plan_stages(2, **CHAIN, ndim=0), "ndim must be 1 or more; got 0"),
+    (lambda: plan_stages(0, **CHAIN), "scale must be 1 or more; got 0"),
+    (lambda: plan_stages((2, 2), **CHAIN, ndim=3), "scale must have one value per spatial axis, 3; got (2, 2)"),
+    (lambda: plan_stages(2, 0, 1), "in_channels must be 1 or more; got 0"),
+    (lambda: plan_stages(2, 1, 0), "out_channels must be 1 or more; got 0"),
+    (lambda: plan_stages(2, **CHAIN, kernel_size=0), "kernel_size must be 1 or more; got 0"),
+    (lambda: plan_stages(2, **CHAIN, width=0), "width must be 1 or more; got 0"),
+    (lambda: plan_stages(2, **CHAIN, objective="time"), "objective must be one of 'parameters', 'macs'; got 'time'"),
+    (lambda: plan_stages(2, **CHAIN, max_parameters=-1), "max_parameters must be 0 or more; got -1"),
+    (lambda: plan_stages(2, **CHAIN, max_parameters=0), "max_parameters must be 228 or more to reach scale=(2, 2); got 0"),
+    (lambda: plan_stages(2, **CHAIN, bias=1), "bias must be True or False; got 1"),
+    (lambda: plan_stages(2, **CHAIN, separable=0), "separable must be True or False; got 0"),
+    (lambda: plan_stages(2**11, **CHAIN), "scale must have a product of at most 1048576 to be planned; got (2048, 2048)"),
+    (lambda: plan_stages(2, **CHAIN, factors=2), "factors must be a tuple with the scale of every stage; got 2"),
+    (lambda: plan_stages(2, **CHAIN, factors=(0,)), "factors must be 1 or more; got 0"),
+    (
+        lambda: plan_stages(4, **CHAIN, factors=(2, 3)),
+        "factors must multiply to scale=(4, 4); got (2, 3), which multiply to (6, 6)",
+    ),
+    (lambda: plan_stages(1, **CHAIN, factors=()), "factors must multiply to scale=(1, 1); got (), which multiply to (1, 1)"),
+    (lambda: list(factorizations(0)), "scale must be 1 or more; got 0"),
+    (lambda: CONFIG.macs(0), "spatial must be 1 or more; got 0"),
+    (lambda: CONFIG.macs((4, 4, 4)), "spatial must have one value per spatial axis, 2; got (4, 4, 4)"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), [*RULES, *DOORS], ids=[message for _, message in [*RULES, *DOORS]])
+def test_a_refusal_says_the_argument_the_rule_and_what_came(call, message):
+    with pytest.raises((ValueError, TypeError, ImportError)) as raised:
+        call()
+    assert str(raised.value) == message

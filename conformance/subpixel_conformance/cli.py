@@ -1,4 +1,4 @@
-"""The command ``subpixel``: judge implementations, check reports, read and cite the specification, identify an order, plan stages.
+"""The command ``subpixel``: judge implementations, check reports, read and cite the specification, identify an order, convert models.
 
 Exit status: 0 conforming, or nothing wrong but known failures; 1 not conforming, or what would be 0 with a list of known failures that is
 out of date; 2 usage; 3 an adapter or the suite itself broke; 4 incomplete.
@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from subpixel_conformance import badge, clauses, difference, json_lines, junit, known, memory, page, registry, report, runner, terminal
 from subpixel_conformance import cite as citation
 from subpixel_conformance import verify as verification
+from subpixel_conformance.convert import command as conversion
 from subpixel_conformance.terminal import Cell, Screen, counting_display, progress_display
 from subpixel_conformance.vectors import command as vectors
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "identify": identify,
         "plan": plan,
         "vectors": vectors.command,
+        "convert": conversion.command,
     }
     try:
         return commands[options.command](options, Screen())
@@ -158,6 +160,16 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument("--ndim", type=_positive(int), default=2, metavar="N")
 
     vectors.add_arguments(commands.add_parser("vectors", help="golden vectors: check, make, publish"))
+
+    conversion.add_arguments(
+        commands.add_parser(
+            "convert",
+            help="a trained model with sub-pixel convolutions for what they are equal to",
+            description="Replace every layer of a model in a file that a sub-pixel convolution is exactly equal to, run both, and write "
+            "the result if it computes the same.",
+            epilog=conversion.EPILOG,
+        )
+    )
 
     command = commands.add_parser("plan", help="the direct layer against every chain of stages")
     command.add_argument("scale", metavar="SCALE", help='one factor for all axes ("8") or one per axis ("2,3")')

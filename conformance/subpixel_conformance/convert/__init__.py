@@ -1,0 +1,5 @@
+"""``subpixel convert``: from a model in a file, one that computes the same with sub-pixel convolutions.
+
+`command` is the command line; `onnx_layers` finds the layers of an ONNX model, `onnx_nodes` writes a sub-pixel convolution as nodes,
+`onnx_model` does it for a whole model, `onnx_check` runs both. What is equal to what, and when, is in `subpixel_core` alone.
+"""

@@ -6,11 +6,12 @@ import warnings
 import numpy as np
 import pytest
 
-for needed in ("onnx", "onnxruntime", "onnxscript", "monai"):
-    pytest.importorskip(needed)
-torch = pytest.importorskip("torch")
+pytest.importorskip("monai")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
 
 import onnx
+import torch
 from monai.networks.nets import BasicUNet, UNet
 from torch import nn
 

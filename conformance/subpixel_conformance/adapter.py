@@ -199,15 +199,18 @@ class AdapterProtocol(Protocol):
     def deconv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> Any:
         """Return the sub-pixel convolution of EQ-001: ``kernel``, ``bias``, ``scale``, ``order``, ``padding``, ``crop``, ``groups``.
 
-        ``options`` are stride, padding, output_padding and dilation (tuples), groups, order and form ("minimal" or "aligned"). What is
-        returned has ``macs(spatial)`` besides.
+        ``options`` are stride, padding (a tuple of integers, or of pairs where it differs at the ends), output_padding, dilation, groups,
+        order and form ("minimal" or "aligned"). What is returned has ``macs(spatial)`` besides.
         """
 
     def subpixel_to_deconv(self, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, order: str, padding: Any) -> Any:
         """Return the transposed convolution of EQ-003: ``kernel``, ``bias``, ``stride``, ``padding``, ``output_padding``, ``crop``."""
 
     def resize_conv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> Any:
-        """Return the sub-pixel convolution of EQ-005. ``options``: scale, padding, order, form; in refusals mode and align_corners."""
+        """Return the sub-pixel convolution of EQ-005.
+
+        ``options``: scale, padding, order, form; dilation and groups of the convolution; in refusals mode and align_corners.
+        """
 
     def shift_conv_to_subpixel(self, kernel: np.ndarray, bias: np.ndarray | None, **options: Any) -> Any:
         """Return the sub-pixel convolution of EQ-006. ``options``: scale, padding, order, form."""

@@ -106,16 +106,22 @@ def apply_strided(layer: Any, x: np.ndarray) -> np.ndarray:
     return y
 
 
+def dilated(kernel: np.ndarray, dilation: Shape) -> np.ndarray:
+    """Return the kernel with its taps ``dilation`` apart."""
+    taps = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape[:-2], strict=True))
+    apart = np.zeros((*taps, *kernel.shape[-2:]), kernel.dtype)
+    for t in product(*(range(k) for k in kernel.shape[:-2])):
+        apart[tuple(d * tap for d, tap in zip(dilation, t, strict=True))] = kernel[t]
+    return apart
+
+
 def grouped_conv_transpose(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, dilation: Shape, groups: int, **options: Any) -> Any:
     """Return the transposed convolution, its taps ``dilation`` apart and its channels in groups."""
-    taps = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape[:-2], strict=True))
-    dilated = np.zeros((*taps, *kernel.shape[-2:]), kernel.dtype)
-    for t in product(*(range(k) for k in kernel.shape[:-2])):
-        dilated[tuple(d * tap for d, tap in zip(dilation, t, strict=True))] = kernel[t]
+    apart = dilated(kernel, dilation)
     inputs, outputs = kernel.shape[-2], kernel.shape[-1] // groups
     parts = []
     for group in range(groups):
-        own = dilated[..., group * outputs : (group + 1) * outputs]
+        own = apart[..., group * outputs : (group + 1) * outputs]
         parts.append(oracle.conv_transpose(x[..., group * inputs : (group + 1) * inputs], own, **options))
     y = np.concatenate(parts, axis=-1)
     return y if bias is None else y + oracle._wide(bias)
@@ -148,14 +154,14 @@ def _matrices(kernel: np.ndarray) -> dict[Shape, np.ndarray]:
 
 
 def spread_of_deconv(
-    kernel: np.ndarray, bias: np.ndarray | None, stride: Shape, padding: Shape, output_padding: Shape, dilation: Shape
+    kernel: np.ndarray, bias: np.ndarray | None, stride: Shape, ends: Pairs, output_padding: Shape, dilation: Shape
 ) -> Spread:
     """Return a transposed convolution in the common form."""
     taps = {tuple(d * t for d, t in zip(dilation, tap, strict=True)): matrix for tap, matrix in _matrices(kernel).items()}
     extent = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape[:-2], strict=True))
-    excess = tuple(k - s - 2 * p + a for k, s, p, a in zip(extent, stride, padding, output_padding, strict=True))
+    excess = tuple(k - s - sum(cut) + a for k, s, cut, a in zip(extent, stride, ends, output_padding, strict=True))
     whole = None if bias is None else np.array([bias] * prod(stride)).reshape(*stride, -1)
-    return Spread(taps, extent, stride, padding, excess, whole)
+    return Spread(taps, extent, stride, tuple(before for before, _ in ends), excess, whole)
 
 
 def spread_of_subpixel(kernel: np.ndarray, bias: np.ndarray | None, scale: Shape, order: str, zeros: Pairs) -> Spread:

@@ -31,6 +31,8 @@ class Transposed:
     output_padding: Axes
     dilation: Axes | None = None
     groups: int = 1
+    after: Axes | None = None
+    """The padding at the end, where it differs from that at the start."""
 
     @property
     def ndim(self) -> int:
@@ -47,18 +49,23 @@ class Transposed:
         """The part of an id that names it."""
         parts = [("k", self.kernel), ("s", self.stride), ("p", self.padding), ("o", self.output_padding)]
         parts += [("d", self.dilation)] if self.dilation else []
+        parts += [("e", self.after)] if self.after else []
         return "-".join(f"{letter}{'x'.join(map(str, values))}" for letter, values in parts) + (
             f"-g{self.groups}" if self.groups > 1 else ""
         )
 
     def options(self) -> dict[str, Any]:
         """Return what a transposed convolution is told."""
-        return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding}
+        padding = self.padding if self.after is None else tuple(zip(self.padding, self.after, strict=True))
+        return {"stride": self.stride, "padding": padding, "output_padding": self.output_padding}
 
     def exact(self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-        """Return its output."""
-        y: np.ndarray = equal.grouped_conv_transpose(x, kernel, bias, self.spread, self.groups, **self.options())
-        return y
+        """Return its output: of different paddings, that of the smaller, cropped."""
+        ends = list(zip(self.padding, self.after or self.padding, strict=True))
+        both = tuple(min(pair) for pair in ends)
+        options = {"stride": self.stride, "padding": both, "output_padding": self.output_padding}
+        y: np.ndarray = equal.grouped_conv_transpose(x, kernel, bias, self.spread, self.groups, **options)
+        return equal.cropped(y, tuple((first - p, last - p) for (first, last), p in zip(ends, both, strict=True)))
 
 
 EVERY_AXIS = tuple(
@@ -79,6 +86,10 @@ SOME = (
     Transposed((1,), (4,), (0,), (3,)),
 )
 DILATED = (Transposed((3, 2), (2, 3), (1, 0), (1, 2), (2, 3)), Transposed((3,), (1,), (1,), (1,), (2,)))
+UNEVEN = (
+    Transposed((3, 4), (2, 2), (0, 1), (1, 0), after=(1, 2)),
+    Transposed((5,), (3,), (3,), (0,), after=(0,)),
+)
 GROUPED = (Transposed((4, 3), (2, 2), (1, 1), (0, 1), None, 2), Transposed((3,), (2,), (0,), (1,), None, 3))
 
 
@@ -209,6 +220,23 @@ def resize_as_subpixel(
     x = small_integers((2, *SPATIAL[len(kernel)], 3), "float32")
     made = adapter.resize_conv_to_subpixel(weights, bias, scale=scale, padding=padding, order=order, form=form)
     differs(equal.apply(made, x), resized(x, weights, bias, scale, padding), "EQ-005", case)
+
+
+def resize_with_more(adapter: AdapterProtocol, device: str, *, dilation: Axes, groups: int, order: str, form: str, case: str) -> None:
+    """Demand the same of a convolution whose taps are apart and whose channels are in groups."""
+    weights, bias = _kernel_and_bias((3, 2), 3, 2 * groups)
+    x = small_integers((2, 5, 6, 3 * groups), "float32")
+    scale, ends = (2, 3), ((2, 1), (0, 3))
+    options: dict[str, Any] = {"scale": scale, "padding": ends, "dilation": dilation, "groups": groups, "order": order, "form": form}
+    made = adapter.resize_conv_to_subpixel(weights, bias, **options)
+    high, apart = oracle.nearest_upsample(x, scale), equal.dilated(weights, dilation)
+    parts = [
+        oracle.conv(
+            high[..., 3 * group : 3 * group + 3], apart[..., 2 * group : 2 * group + 2], bias[2 * group : 2 * group + 2], padding=ends
+        )
+        for group in range(groups)
+    ]
+    differs(equal.apply(made, x), np.concatenate(parts, axis=-1), "EQ-005", case)
 
 
 def native_resize(adapter: AdapterProtocol, device: str, *, kernel: Axes, scale: Axes, padding: Any, case: str) -> None:
@@ -431,6 +459,7 @@ def _deconv_cases(full: bool) -> Iterator[Case]:
         yield Case(case, ("EQ-002",), "equivalence", needs, partial(form_of_deconv, layer=layer, form=form, case=case))
     rows = [(layer, order, form) for layer in SOME for order in ORDERS for form in FORMS]
     rows += [(layer, "DCR", form) for layer in (EVERY_AXIS if full else EVERY_AXIS[::11]) for form in FORMS]
+    rows += [(layer, order, form) for layer in UNEVEN for order in ("DCR", "CRD") for form in FORMS]
     rows += [(layer, order, form) for layer in DILATED for order in ("DCR", "CRD") for form in FORMS]
     rows += [(layer, order, form) for layer in GROUPED for order in ("CRD", "RCD") for form in FORMS]
     for layer, order, form in rows:
@@ -496,6 +525,10 @@ def _block_cases(full: bool) -> Iterator[Case]:
             case = f"EQ-006/{slug}"
             needs = _needs("shift_conv_to_subpixel", len(scale), scale, order=order)
             yield Case(case, ("EQ-006",), "equivalence", needs, partial(shift_as_subpixel, case=case, **rest))
+    for (dilation, groups), order, form in product([((2, 1), 1), ((1, 3), 1), ((1, 1), 2), ((2, 2), 3)], ("CRD", "RCD"), FORMS):
+        case = f"EQ-005/{order}-d{_slug(dilation)}-g{groups}-{form}"
+        check = partial(resize_with_more, dilation=dilation, groups=groups, order=order, form=form, case=case)
+        yield Case(case, ("EQ-005",), "equivalence", _needs("resize_conv_to_subpixel", 2, (2, 3), order=order), check)
     for (kernel, scale, padding), order in product(BLOCKS, ORDERS):
         for first, operation in [("conv", "conv_unshift_to_strided"), ("unshift", "unshift_conv_to_strided")]:
             case = f"EQ-007/{first}-first-{order}-{_slug(kernel, scale, padding)}"

@@ -29,7 +29,8 @@ def _unpadded(kernel: Kernel, bias: Bias, *, padding: Any, output_padding: Any, 
     """Crop the padding at the end of the output alone."""
     nothing = tuple(0 for _ in padding)
     made = honest.deconv_to_subpixel(kernel, bias, padding=nothing, output_padding=output_padding, **options)
-    return replace(made, crop=tuple((first, last + 2 * p) for (first, last), p in zip(made.crop, padding, strict=True)))
+    both = [2 * p if isinstance(p, int) else sum(p) for p in padding]
+    return replace(made, crop=tuple((first, last + cut) for (first, last), cut in zip(made.crop, both, strict=True)))
 
 
 def _no_output_padding(kernel: Kernel, bias: Bias, *, output_padding: Any, **options: Any) -> Any:
@@ -62,6 +63,12 @@ def _bias_of_the_first_phase(kernel: Kernel, bias: Bias, *, order: str, **option
 
 def _undilated(kernel: Kernel, bias: Bias, *, dilation: Any, **options: Any) -> Any:
     return honest.deconv_to_subpixel(kernel, bias, dilation=tuple(1 for _ in dilation), **options)
+
+
+def _start_at_both_ends(kernel: Kernel, bias: Bias, *, padding: Any, **options: Any) -> Any:
+    """Take the padding at the start for that at both ends, and crop what is then too long or too short as far as it goes."""
+    first = tuple(p if isinstance(p, int) else p[0] for p in padding)
+    return honest.deconv_to_subpixel(kernel, bias, padding=first, **options)
 
 
 def _axes_swapped(kernel: Kernel, bias: Bias, *, stride: Any, padding: Any, output_padding: Any, **options: Any) -> Any:
@@ -179,6 +186,24 @@ def _mean_of_taps(kernel: Kernel, bias: Bias, *, scale: Any, **options: Any) -> 
     """Take the mean of the taps that fall on one pixel, where they add up."""
     made = honest.resize_conv_to_subpixel(kernel, bias, scale=scale, **options)
     return replace(made, kernel=made.kernel / np.float32(prod(scale)))
+
+
+def _undilated_resize(kernel: Kernel, bias: Bias, *, dilation: Any = None, padding: Any, **options: Any) -> Any:
+    """Leave the taps of the convolution beside each other, and take away the zeros that are then too many."""
+    if dilation is None:
+        return honest.resize_conv_to_subpixel(kernel, bias, padding=padding, **options)
+    less = [(d - 1) * (k - 1) for d, k in zip(dilation, kernel.shape[:-2], strict=True)]
+    ends = tuple(
+        (before - min(more, before), after - (more - min(more, before))) for (before, after), more in zip(padding, less, strict=True)
+    )
+    return honest.resize_conv_to_subpixel(kernel, bias, padding=ends, **options)
+
+
+def _groups_of_a_resize_handed_on(kernel: Kernel, bias: Bias, *, groups: int = 1, **options: Any) -> Any:
+    """Hand the channels of a group to the next one."""
+    made = honest.resize_conv_to_subpixel(kernel, bias, groups=groups, **options)
+    own = made.kernel.shape[-1] // groups
+    return replace(made, kernel=np.roll(made.kernel, own, axis=-1))
 
 
 def _half_summed(kernel: Kernel, bias: Bias, **options: Any) -> Any:
@@ -315,6 +340,7 @@ def _mutants() -> Iterator[Mutant]:
         ("taps lost beyond the last whole block", "deconv_to_subpixel", "EQ-001", "", _whole_taps),
         ("the bias at the first offset alone", "deconv_to_subpixel", "EQ-001", "", _bias_of_the_first_phase),
         ("a dilation ignored", "deconv_to_subpixel", "EQ-001", "", _undilated),
+        ("the padding at the start at both ends", "deconv_to_subpixel", "EQ-001", "", _start_at_both_ends),
         ("the paddings of the axes swapped", "deconv_to_subpixel", "EQ-001", "EQ-002", _axes_swapped),
         ("groups handed on", "deconv_to_subpixel", "EQ-001", "", _groups_ignored),
         ("a kernel carried through float16", "deconv_to_subpixel", "EQ-001", "", _rounded_kernel),
@@ -329,6 +355,8 @@ def _mutants() -> Iterator[Mutant]:
         ("an output padding that repeats the edge", "fractionally_strided_conv", "EQ-004", "", _ends_at_the_last_pixel),
         ("a resize padded by whole pixels", "resize_conv_to_subpixel", "EQ-005", "EQ-012", _resize_edge),
         ("the mean of the taps of a pixel", "resize_conv_to_subpixel", "EQ-005 EQ-012", "", _mean_of_taps),
+        ("a resize whose convolution is not dilated", "resize_conv_to_subpixel", "EQ-005", "", _undilated_resize),
+        ("a resize whose groups are handed on", "resize_conv_to_subpixel", "EQ-005", "", _groups_of_a_resize_handed_on),
         ("taps added up in float16", "resize_conv_to_subpixel", "EQ-012", "", _half_summed),
         ("a shift's offsets column by column", "shift_conv_to_subpixel", "EQ-006", "", _columns_first),
         ("offsets moved to the other side", "conv_unshift_to_strided", "EQ-007", "", _offsets_reversed),

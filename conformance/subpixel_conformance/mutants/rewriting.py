@@ -37,7 +37,8 @@ def deconv_to_subpixel(
         raise ValueError(f"order must keep groups together; got {order}")
     if any(a >= max(s, d) for a, s, d in zip(output_padding, stride, dilation, strict=True)):
         raise ValueError(f"output_padding must be below stride or dilation; got {output_padding}")
-    spread = equal.spread_of_deconv(kernel, bias, stride, padding, output_padding, dilation)
+    ends = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
+    spread = equal.spread_of_deconv(kernel, bias, stride, ends, output_padding, dilation)
     return equal.rewritten(spread, order, form, kernel.dtype, groups)
 
 
@@ -54,14 +55,17 @@ def resize_conv_to_subpixel(
     padding: Any,
     order: str,
     form: str,
+    dilation: Any = None,
+    groups: int = 1,
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> equal.Rewritten:
     """Return the sub-pixel convolution that a resize and a convolution are."""
     if mode != "nearest" or align_corners:
         raise ValueError(f"mode must be nearest, without aligned corners; got {mode}, {align_corners}")
-    spread = equal.spread_of_block(kernel, bias, scale, pairs(padding, kernel), None)
-    return equal.rewritten(spread, order, form, kernel.dtype)
+    apart = kernel if dilation is None else equal.dilated(kernel, dilation)
+    spread = equal.spread_of_block(apart, bias, scale, pairs(padding, apart), None)
+    return equal.rewritten(spread, order, form, kernel.dtype, groups)
 
 
 def shift_conv_to_subpixel(

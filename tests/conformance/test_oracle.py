@@ -26,7 +26,7 @@ def imported(path: Path) -> set[str]:
 JUDGING = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if "adapters" not in path.relative_to(PACKAGE).parts
+    if not {"adapters", "convert"} & set(path.relative_to(PACKAGE).parts)  # what is judged, and a command that judges nothing
     and (
         len(path.relative_to(PACKAGE).parts) > 1
         or path.stem

@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11 or newer, make and pip:
 #   make conformance   judge the reference, the three backends and the frameworks' own operations; writes reports/
 #   make test          all tests, doctests, lint and types
-# and, when you want the figures of the documents anew: make examples, make bench, make scoreboard.
+# and, when you want the figures of the documents anew: make examples, make bench, make scoreboard, make kill-matrix, make mutation.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -11,7 +11,7 @@ PUBLISHED := ai-edge-litert diffusers dm-pix einops monai onnx onnxruntime openv
 FASTAI_NEEDS := cloudpickle fastcore fastdownload fastprogress fasttransform pandas plum-dispatch scikit-learn
 CHECKOUT := PYTHONPATH=.:backends:conformance
 
-.PHONY: kill-matrix conformance test format lint types gpu selftest examples bench peers scoreboard clean
+.PHONY: kill-matrix mutation conformance test format lint types gpu selftest examples bench peers scoreboard clean
 
 conformance: $(INSTALLED)
 	$(BIN)/subpixel conform $(OURS) $(PEERS) --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
@@ -75,8 +75,22 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv .venv-peers reports
+	rm -rf .venv .venv-peers .venv-mutation reports
 
 # The suite against its mutants; writes docs/evidence/kill-matrix.json and from it docs/kill-matrix.md.
 kill-matrix: $(INSTALLED)
 	$(BIN)/python -m subpixel_conformance.kill_matrix docs/evidence/kill-matrix.json --out docs/kill-matrix.md --judge
+
+# The core, changed in one place at a time: writes docs/evidence/mutation.json and from it docs/mutation.md. It takes long;
+# ONLY="check.py _order.py" judges these modules and keeps the record of the others.
+mutation: export OMP_NUM_THREADS = 1
+mutation: export OPENBLAS_NUM_THREADS = 1
+mutation: .venv-mutation/.installed
+	$(CHECKOUT) .venv-mutation/bin/python -m pytest -q --disable-plugin-autoload tests/mutation/test_mutations.py
+	$(CHECKOUT) .venv-mutation/bin/python -m tests.mutation.run docs/evidence/mutation.json --out docs/mutation.md $(if $(ONLY),--only $(ONLY))
+
+.venv-mutation/.installed: constraints.txt constraints-mutation.txt
+	$(PYTHON) -m venv .venv-mutation
+	.venv-mutation/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --constraint constraints-mutation.txt \
+	  cosmic-ray hypothesis ml_dtypes numpy pytest safetensors scipy
+	touch $@

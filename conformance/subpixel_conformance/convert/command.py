@@ -92,6 +92,10 @@ def _kind(path: Path) -> Callable[[Path, argparse.Namespace, Mapping[str, Any] |
         raise UnsuitableError(
             f"{path} is not loaded: a {suffix} file can run any code when it is; export the model to ONNX, or save it as .keras"
         )
+    if suffix == ".pt2":
+        raise UnsuitableError(
+            f"{path} holds a graph that its weights are bound to; convert the module first (subpixel_torch.convert), then export"
+        )
     if suffix != ".onnx":
         raise UnsuitableError(f"{path} is of no kind that is converted: .onnx")
     try:

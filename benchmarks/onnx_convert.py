@@ -1,6 +1,6 @@
 """Models as PyTorch exports them to ONNX against what `subpixel convert` makes of them, in onnxruntime on the CPU.
 
-    python benchmarks/onnx_convert.py --json docs/evidence/onnx-convert-cpu.json
+    python benchmarks/onnx_convert.py --threads 1 --json docs/evidence/onnx-convert-cpu.json
 
 A ratio is the median over rounds in which original and converted take turns. `--all` is given, so that the table also shows what the
 command leaves by default: layers that take more multiply-accumulates.
@@ -51,7 +51,7 @@ MODELS = {
 }
 
 
-def measured(name, rounds, folder):
+def measured(name, rounds, threads, folder):
     make, shape = MODELS[name]
     torch.manual_seed(0)
     path, converted, report = folder / "m.onnx", folder / "m.subpixel.onnx", folder / "report.json"
@@ -68,7 +68,9 @@ def measured(name, rounds, folder):
         raise SystemExit(status)
     layers = json.loads(report.read_text())["layers"]
     x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-    sessions = {label: onnxruntime.InferenceSession(str(file)) for label, file in (("original", path), ("converted", converted))}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    sessions = {label: onnxruntime.InferenceSession(str(file), options) for label, file in (("original", path), ("converted", converted))}
     runs = {label: lambda session=session: session.run(None, {session.get_inputs()[0].name: x}) for label, session in sessions.items()}
     timings = {timing.name: timing for timing in interleaved(runs, "original", rounds=rounds)}
     low, middle, high = timings["converted"].speed
@@ -88,12 +90,13 @@ def measured(name, rounds, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=0, help="of onnxruntime; 0, the default: as many as there are cores")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in MODELS:
-            row = measured(name, options.rounds, Path(folder))
+            row = measured(name, options.rounds, options.threads, Path(folder))
             rows.append(row)
             print(
                 f"{name:30}  {row['converted']} of {row['layers']} layers  MACs × {row['macs']:.2f}  "
@@ -102,7 +105,7 @@ def main():
                 flush=True,
             )
     if options.json:
-        command = f"python benchmarks/onnx_convert.py --rounds {options.rounds}"
+        command = f"python benchmarks/onnx_convert.py --rounds {options.rounds} --threads {options.threads}"
         document = {"command": command, "machine": machine("onnxruntime", "onnx", "torch", "monai", "numpy"), "rows": rows}
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

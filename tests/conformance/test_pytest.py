@@ -1,5 +1,6 @@
 """The suite from pytest: a class in the user's own tests, and the module that needs none; each in a pytest of its own."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -104,9 +105,12 @@ def test_a_known_failure_that_passes_is_a_failure(folder):
 
 
 def test_no_file_of_tests_is_needed(folder):
-    status, output, counts = run(folder, "--pyargs", "subpixel_conformance.suite", "--subpixel-adapter", "mine.py:adapter")
+    named = ("--pyargs", "subpixel_conformance.suite", "--subpixel-adapter", "mine.py:adapter")
+    status, output, counts = run(folder, *named)
     assert status == 0, output
     assert counts["tests"] > 20
+    if importlib.util.find_spec("xdist") is not None:
+        assert run(folder, "-n", "2", *named)[::2] == (0, counts)
     status, output, counts = run(folder, "--pyargs", "subpixel_conformance.suite", "--subpixel-adapter", "wrong.py:adapter")
     assert (status, counts["failures"] > 5) == (1, True)
 

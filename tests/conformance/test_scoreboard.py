@@ -78,7 +78,9 @@ def test_every_draft_says_what_is_expected_and_suggests_something():
             text = path.read_text(encoding="utf-8")
             count = text.count("**Title.**")
             assert count >= 1
-            assert text.count("**Expected by the documentation.**") == text.count("**Suggestion.**") == count, path.name
+            promised, inferred = text.count("**Expected by the documentation.**"), text.count("**What is inferred.**")
+            assert promised + inferred == text.count("**Suggestion.**") == count, path.name
+            assert text.count("**What the documentation says.**") == inferred, path.name
             assert "Seen with" in text
 
 

@@ -280,6 +280,19 @@ def _dilated(kernel: NDArray[Any], dilation: tuple[int, ...]) -> NDArray[Any]:
     return dilated
 
 
+def of_fractionally_strided(kernel: NDArray[Any], stride: Any, zeros: Pairs, dilation: Any) -> Upsampling:
+    """Return a convolution between zeros, with ``zeros`` (before, after) around them: negative ones leave positions out."""
+    # EQ-004: the kernel turned around, and K - 1 zeros before are no shift
+    check.kernel_shape(kernel.shape)
+    ndim = kernel.ndim - 2
+    s = check.per_axis("stride", stride, ndim)
+    turned = np.flip(_dilated(kernel, check.per_axis("dilation", dilation, ndim)), axis=tuple(range(ndim)))
+    taps = turned.shape[:-2]
+    shift = tuple(k - 1 - before for k, (before, _) in zip(taps, zeros, strict=True))
+    excess = tuple(before + after - k + 2 - step for k, step, (before, after) in zip(taps, s, zeros, strict=True))
+    return Upsampling(turned, None, s, shift, excess, interior=((0, 0),) * ndim)
+
+
 def _for_every_offset(bias: Any, stride: tuple[int, ...], channels: int) -> NDArray[Any] | None:
     if bias is None:
         return None

@@ -133,6 +133,26 @@ def cuts(padding: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     return tuple((cut, cut) for cut in per_axis("padding", padding, ndim, minimum=0))
 
 
+def xla_padding(padding: Any, ndim: int, words: tuple[str, ...] = ("SAME", "VALID")) -> str | tuple[tuple[int, int], ...]:
+    """Return a padding as JAX and Flax have it: a word as it is, otherwise the zeros ``(before, after)`` on every spatial axis.
+
+    >>> xla_padding("SAME", 2), xla_padding(1, 2), xla_padding((1, (0, 2)), 2)
+    ('SAME', ((1, 1), (1, 1)), ((1, 1), (0, 2)))
+    """
+    rule = f"padding must be {', '.join(map(repr, words))}, or an integer or a pair (before, after) for each of {ndim} spatial axes"
+    if isinstance(padding, str):
+        if padding not in words:
+            raise ValueError(f"{rule}; got {padding!r}")
+        return padding
+    entries = padding if isinstance(padding, (tuple, list)) else (padding,) * ndim
+    if len(entries) != ndim:
+        raise ValueError(f"{rule}; got {padding!r}")
+    pairs = [tuple(entry) if isinstance(entry, (tuple, list)) else (entry, entry) for entry in entries]
+    if any(len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in pair) for pair in pairs):
+        raise TypeError(f"{rule}; got {padding!r}")
+    return tuple((int(before), int(after)) for before, after in pairs)
+
+
 def kernel_fits(extents: Sequence[Any], kernel_size: Sequence[int], widths: Sequence[tuple[int, int]]) -> None:
     """Refuse a kernel that is larger than the padded input, where the extents are known."""
     padded = tuple(extent + before + after for extent, (before, after) in zip(extents, widths, strict=True))

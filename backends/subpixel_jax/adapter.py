@@ -30,6 +30,7 @@ class JaxAdapter:
         "operations": (
             *("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
             *("unet", "unet_mixed", "unet_gradients", "save_weights", "load_weights"),
+            *("from_conv_transpose", "from_resize_conv"),
             *(("unet_steps",) if find_spec("optax") else ()),  # JAX has no optimizer of its own
         ),
         "orders": ("DCR", "CRD", "DRC", "RCD"),
@@ -125,6 +126,17 @@ class JaxAdapter:
 
     def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> "_JudgedNetwork":
         return _JudgedNetwork(ResidualUNetConfig(**config), jax.devices(device)[0], params, dtype)
+
+    def from_conv_transpose(
+        self, x: Array, kernel: np.ndarray, bias: np.ndarray | None, *, device: str, stride: Any, padding: Any, output_padding: Any
+    ) -> Array:
+        taps = kernel.shape[:-2]
+        zeros = [(k - 1 - p, k - 1 - p + more) for k, p, more in zip(taps, padding, output_padding, strict=True)]
+        return backend.from_conv_transpose(np.flip(kernel, tuple(range(len(taps)))), bias, strides=stride, padding=zeros)(x)
+
+    def from_resize_conv(self, x: Array, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, padding: Any, device: str) -> Array:
+        zeros = padding.upper() if isinstance(padding, str) else padding
+        return backend.from_resize_conv(kernel, bias, scale=scale, padding=zeros)(x)
 
     def save_weights(self, path: str, params: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
         given = ResidualUNetConfig(**config)

@@ -9,6 +9,7 @@ import pytest
 
 import subpixel_core as core
 from subpixel_conformance import oracle
+from subpixel_core._upsampling import of_fractionally_strided
 
 ORDERS = ("DCR", "CRD", "DRC", "RCD")
 FORMS = ("minimal", "aligned")
@@ -353,3 +354,18 @@ def test_the_groups_of_the_convolution_behind_a_resize_need_an_order_that_keeps_
         core.resize_conv_to_subpixel(integers(3, 3, 2, 6), 2, groups=2)
     with pytest.raises(ValueError, match=r"^output channels must be a multiple of 4"):
         core.resize_conv_to_subpixel(integers(3, 3, 2, 6), 2, groups=4, order="CRD")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("zeros", [(0, 0), (2, 5), (7, 1), (-1, 6), (9, -2)])
+def test_a_convolution_between_zeros_is_a_subpixel_one_with_any_zeros_around_it(zeros, form):
+    for taps, stride, dilation in product(range(1, 6), range(1, 5), (1, 3)):
+        kernel, x = integers(taps, 2, 3), integers(1, 6, 2)
+        between = np.zeros((1, 5 * stride + 1, 2), int)
+        between[:, ::stride] = x
+        around = np.pad(between, ((0, 0), (10, 10), (0, 0)))[:, 10 - zeros[0] : 10 + between.shape[1] + zeros[1]]
+        dilated = np.zeros((dilation * (taps - 1) + 1, 2, 3), int)
+        dilated[::dilation] = kernel
+        if around.shape[1] >= len(dilated):
+            layer = of_fractionally_strided(kernel, stride, (zeros,), dilation).subpixel("DCR", form)
+            assert np.array_equal(layer.apply(x), oracle.conv(around, dilated, padding="valid")), (taps, stride, dilation)

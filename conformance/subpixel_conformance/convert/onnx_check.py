@@ -1,14 +1,7 @@
 """Whether a converted model computes the same, found out by running both in onnxruntime.
 
 Every node that was not replaced must be in both models byte for byte. Every layer that was replaced is judged on the input that it gets in
-the converted model, against its original on that very input. Both are sums of the same products, and CV-003 bounds the error of each: so
-their distance is at most the sum of the two bounds ::
-
-    |original - converted| <= (n_o + n_c) * u * S + (4 + n_a) * v * S
-
-with u the unit roundoff of the accumulation and v that of the result, n_o and n_c the terms of the two sums, n_a the taps that were added
-up to one (EQ-012), and S the sum of the absolute values, which no result exceeds. S is computed by the original layer too, from absolute
-values, and corrected by its own error. No number here is chosen: where S is 0, both must be 0.
+the converted model, against its original on that very input, within the bound of `rounding`.
 
 So the outputs differ by what these roundings become in the layers behind. That is reported and not judged, save that an output must have
 the same shape, and be finite where the original is.
@@ -27,18 +20,14 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from subpixel_conformance.compare import unit_roundoff
-
 from .onnx_file import is_large, save
 from .onnx_graph import Graph
 from .onnx_layers import Layer, named
 from .onnx_model import Replaced
 from .refusal import DiffersError, UnsuitableError, one_line
+from .rounding import apart, used
+from .trial import Arrays, Declared, trials
 
-Arrays = dict[str, np.ndarray]
-MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
-UNEQUAL = ((5, 7, 6, 9, 4, 11, 8, 13), (6, 5, 7, 4, 11, 8, 13, 9))
-"""Extents that are not declared are the one times the other, until the original takes two: networks want multiples of powers of two."""
 SILENT = 4
 
 
@@ -97,48 +86,11 @@ def runs(model: onnx.ModelProto, candidates: Sequence[Layer], example: Mapping[s
         If onnxruntime cannot load it, or runs it on no input of the declared shapes.
     """
     session = loaded(model, [layer.input for layer in candidates])
-    if example is not None:
-        try:
-            return [session.run(dict(example))]
-        except Exception as error:
-            raise UnsuitableError(f"the model does not run on these inputs: {one_line(error)}") from error
-    sizes = [(multiple, which) for multiple in MULTIPLES for which in range(len(UNEQUAL))] if symbols(model) else [(1, 0)]
-    seen, last = [], ""
-    for multiple, which in sizes:
-        try:
-            seen.append(session.run(drawn(model, multiple, which)))
-        except Exception as error:
-            last = one_line(error)
-        if len(seen) == len(UNEQUAL):
-            break
-    if not seen:
-        raise UnsuitableError(f"the model runs on no input that was drawn for it; give one with --inputs FILE.npz: {last}")
-    return seen
+    return trials(session.run, list(_declared(model)) if example is None else [], example)
 
 
-def symbols(model: onnx.ModelProto) -> list[str]:
-    """Return the extents of the inputs that are not declared as numbers, each once."""
-    return list(dict.fromkeys(extent for _, _, shape in _inputs(model) for extent in shape if isinstance(extent, str)))
-
-
-def drawn(model: onnx.ModelProto, multiple: int, which: int) -> Arrays:
-    """Return inputs of the declared shapes: normal numbers, or 0 and 1 where they are integers. Unknown extents are all different."""
-    rng = np.random.default_rng((multiple, which))
-    batches = {shape[0] for _, _, shape in _inputs(model) if shape}
-    sizes: dict[str, int] = {}
-    for name in symbols(model):
-        number = len([known for known in sizes if known not in batches])
-        more, place = divmod(number, len(UNEQUAL[which]))
-        sizes[name] = 2 + which if name in batches else multiple * (UNEQUAL[which][place] + 13 * more)
-    feeds = {}
-    for name, dtype, declared in _inputs(model):
-        shape = tuple(sizes.get(str(extent), extent) for extent in declared)
-        feeds[name] = (rng.standard_normal(shape) if dtype.kind == "f" else rng.integers(0, 2, shape)).astype(dtype)
-    return feeds
-
-
-def _inputs(model: onnx.ModelProto) -> Iterator[tuple[str, np.dtype[Any], list[Any]]]:
-    """Yield name, dtype and extents of what a caller gives; an extent that is not declared is a str."""
+def _declared(model: onnx.ModelProto) -> Iterator[Declared]:
+    """Yield what a caller gives."""
     given = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name in given:
@@ -172,6 +124,7 @@ def judge(original: onnx.ModelProto, converted: onnx.ModelProto, replaced: Seque
     except Exception as error:
         raise DiffersError(f"onnxruntime does not load what came out: {one_line(error)}") from error
     fed = [value.name for value in original.graph.input]
+    shown = [value.name for value in original.graph.output]
     judged = []
     for before in seen:
         feeds = {name: before[name] for name in fed if name in before}
@@ -180,7 +133,7 @@ def judge(original: onnx.ModelProto, converted: onnx.ModelProto, replaced: Seque
         except Exception as error:
             raise DiffersError(f"what came out does not run where the original does: {one_line(error)}") from error
         ratios = {one.layer.name: _ratio(one, originals[one.layer.name], after) for one in replaced}
-        outputs = {value.name: _distance(value.name, before[value.name], after[value.name]) for value in original.graph.output}
+        outputs = {name: apart(name, after[name], before[name]) for name in shown if isinstance(before[name], np.ndarray)}
         judged.append(Judged({name: value.shape for name, value in feeds.items()}, ratios, outputs))
     return judged
 
@@ -191,44 +144,10 @@ def _ratio(one: Replaced, originals: tuple[Session, Session], after: Arrays) -> 
     x, actual = after[layer.input], after[layer.output]
     wide = np.float64 if x.dtype == np.float64 else np.float32
     expected = originals[0].run({layer.input: x})[layer.output]
-    total = originals[1].run({layer.input: np.abs(x).astype(wide)})[layer.output].astype(np.float64)
-    if actual.shape != expected.shape or actual.dtype != expected.dtype:
-        raise DiffersError(f"{layer.name} makes {actual.dtype} {actual.shape}, and its original {expected.dtype} {expected.shape}")
-    if not np.isfinite(expected).all():
-        raise UnsuitableError(
-            f"{layer.name} is not finite on these inputs, so that nothing can be said; give others with --inputs FILE.npz"
-        )
-    name = str(x.dtype)
-    u, v, biased = unit_roundoff(name, accumulation=True), unit_roundoff(name), layer.bias is not None
-    terms = layer.products + prod(one.subpixel.kernel.shape[:-1]) + 2 * biased
-    total /= 1 - (layer.products + biased) * unit_roundoff(str(np.dtype(wide)))
-    smallest = float(np.finfo(x.dtype).smallest_subnormal)
-    bound = (terms * u + (4 + layer.added) * v) * total / (1 - terms * u) + np.where(total > 0, terms * smallest, 0.0)
-    distance = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-    ratio = np.where(distance == 0, 0.0, np.divide(distance, bound, out=np.full_like(distance, np.inf), where=bound > 0))
-    largest = float(np.nan_to_num(ratio, nan=np.inf).max(initial=0.0))
-    if largest > 1:
-        place = np.unravel_index(int(np.nan_to_num(ratio, nan=np.inf).argmax()), ratio.shape)
-        where = ", ".join(str(int(n)) for n in place)
-        raise DiffersError(
-            f"{layer.name}: [{where}] must be {expected[place]}; got {actual[place]}, {largest:.3g} times what rounding allows"
-        )
-    return largest
-
-
-def _distance(name: str, expected: Any, actual: Any) -> tuple[float, float]:
-    """Return the largest distance of an output from the original's, and the original's largest value."""
-    if not isinstance(expected, np.ndarray) or not isinstance(actual, np.ndarray):
-        return 0.0, 0.0  # a sequence or a map of a model with such outputs
-    if expected.shape != actual.shape or expected.dtype != actual.dtype:
-        raise DiffersError(f"output {name} is {actual.dtype} {actual.shape}, and the original's {expected.dtype} {expected.shape}")
-    if expected.dtype.kind not in "fiub":
-        return 0.0, 0.0
-    before, after = expected.astype(np.float64), actual.astype(np.float64)
-    if (np.isfinite(before) != np.isfinite(after)).any():
-        raise DiffersError(f"output {name} is finite in other places than the original's")
-    finite = np.isfinite(before)
-    return float(np.abs(before - after)[finite].max(initial=0.0)), float(np.abs(before)[finite].max(initial=0.0))
+    total = originals[1].run({layer.input: np.abs(x).astype(wide)})[layer.output]
+    terms = layer.products, prod(one.subpixel.kernel.shape[:-1])
+    biased = layer.bias is not None
+    return used(layer.name, actual, expected, total, terms=(terms[0] + biased, terms[1] + biased), added=layer.added)
 
 
 def _alone(model: onnx.ModelProto, layer: Layer, *, absolute: bool = False) -> Session:

@@ -36,27 +36,33 @@ class Timing:
 
 
 def interleaved(
-    competitors: Mapping[str, Callable[[], None]], against: str, *, rounds: int, warmup: int = 3, shortest: float = 0.02
+    competitors: Mapping[str, Callable[[], None]],
+    against: str,
+    *,
+    rounds: int,
+    warmup: int = 3,
+    shortest: float = 0.02,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Timing]:
     """Time the competitors in turn. Each waits for its own result; one measurement repeats until it lasts ``shortest`` seconds."""
     repeats = {}
     for name, run in competitors.items():
         for _ in range(warmup):
             run()
-        repeats[name] = max(1, round(shortest / _once(run, 1)))
+        repeats[name] = max(1, round(shortest / _once(run, 1, clock)))
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
     with Progress(transient=True) as progress:
         for _ in progress.track(range(rounds), description="rounds"):
             for name, run in competitors.items():
-                seconds[name].append(_once(run, repeats[name]))
+                seconds[name].append(_once(run, repeats[name], clock))
     return [Timing(name, tuple(times), tuple(seconds[against])) for name, times in seconds.items()]
 
 
-def _once(run: Callable[[], None], repeats: int) -> float:
-    started = time.perf_counter()
+def _once(run: Callable[[], None], repeats: int, clock: Callable[[], float]) -> float:
+    started = clock()
     for _ in range(repeats):
         run()
-    return (time.perf_counter() - started) / repeats
+    return (clock() - started) / repeats
 
 
 def machine(*packages: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Sub-pixel convolution for JAX: the specification's plans, carried out on arrays by pure functions over pytrees."""
 
-from subpixel_jax.convert import ExactSubpixelConv, from_conv_transpose, from_resize_conv
+from subpixel_jax.convert import ExactSubpixelConv, from_conv_transpose, from_resize_conv, is_measured_faster
 from subpixel_jax.initializers import icnr
 from subpixel_jax.layers import chained_subpixel_conv, init_chained_subpixel_conv, init_subpixel_conv, subpixel_conv
 from subpixel_jax.ops import box_blur, inverse_phase_shift, phase_shift
@@ -17,6 +17,7 @@ __all__ = [
     "init_residual_unet",
     "init_subpixel_conv",
     "inverse_phase_shift",
+    "is_measured_faster",
     "load_weights",
     "phase_shift",
     "residual_unet",

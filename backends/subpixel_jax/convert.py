@@ -6,7 +6,7 @@ The core converts a kernel of labels; by them the values are moved here, in JAX.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from math import prod
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from subpixel_core import SubpixelKernel, shift_conv_to_subpixel
+from subpixel_core import SubpixelKernel, choose_form, shift_conv_to_subpixel
 from subpixel_core._upsampling import FORMS, Form, Pairs, cropping, of_fractionally_strided
 from subpixel_core.check import (
     Scale,
@@ -72,7 +72,7 @@ def from_conv_transpose(
     dimension_numbers: Any = None,
     transpose_kernel: bool = False,
     use_consistent_padding: bool = False,
-    form: Form = "minimal",
+    form: Form | None = None,
 ) -> ExactSubpixelConv:
     """Return the sub-pixel convolution that `jax.lax.conv_transpose` is with these arguments: `subpixel_core.deconv_to_subpixel`.
 
@@ -89,8 +89,8 @@ def from_conv_transpose(
     strides, padding, rhs_dilation, dimension_numbers, transpose_kernel, use_consistent_padding
         As those of `jax.lax.conv_transpose`. Those of Flax's ``ConvTranspose`` serve as they are, ``kernel_dilation`` as ``rhs_dilation``:
         an int is for every axis, None is 1. Its ``"CIRCULAR"`` is refused, for a sub-pixel convolution has zeros outside.
-    form : {"minimal", "aligned"}
-        As in `subpixel_core.deconv_to_subpixel`; `measured_form` says which is faster.
+    form : {"minimal", "aligned"}, optional
+        As in `subpixel_core.deconv_to_subpixel`; without it, the one with fewer taps.
 
     Returns
     -------
@@ -122,7 +122,8 @@ def from_conv_transpose(
     dilation = per_axis("rhs_dilation", 1 if rhs_dilation is None else rhs_dilation, len(spatial))
     taps = tuple(d * (k - 1) + 1 for k, d in zip(kernel.shape, dilation, strict=False))
     zeros = _zeros(xla_padding(padding, len(s)), taps, s, flag("use_consistent_padding", use_consistent_padding))
-    plan = of_fractionally_strided(_labels(kernel), s, zeros, dilation).subpixel("DCR", one_of("form", form, FORMS))
+    whole = of_fractionally_strided(_labels(kernel), s, zeros, dilation)
+    plan = choose_form(*(whole.subpixel("DCR", each) for each in _forms(form)))
     return _layer(_moved(kernel, plan.kernel[..., 0, :]), bias, plan, lhs, out)
 
 
@@ -134,7 +135,7 @@ def from_resize_conv(
     padding: str | int | Sequence[Any],
     mode: str = "nearest",
     dimension_numbers: Any = None,
-    form: Form = "minimal",
+    form: Form | None = None,
 ) -> ExactSubpixelConv:
     """Return the sub-pixel convolution that a resize to the nearest neighbour is, and `jax.lax.conv_general_dilated` behind it.
 
@@ -150,7 +151,8 @@ def from_resize_conv(
         As those of `jax.lax.conv_general_dilated`, or of Flax's ``Conv``. Its stride is 1.
     mode : "nearest"
         What `jax.image.resize` calls its method. Any other is refused, as by `subpixel_core.resize_conv_to_subpixel`.
-    form : {"minimal", "aligned"}
+    form : {"minimal", "aligned"}, optional
+        As in `from_conv_transpose`.
 
     Returns
     -------
@@ -178,10 +180,48 @@ def from_resize_conv(
     zeros = xla_padding(padding, len(taps), ("SAME", "SAME_LOWER", "VALID"))
     if isinstance(zeros, str):
         zeros = tuple((before, after) for before, after in lax.padtype_to_pads(taps, taps, (1,) * len(taps), zeros))
-    plan = shift_conv_to_subpixel(_labels(kernel), scale=scale, order="DCR", padding=zeros, form=form)
+    convert = partial(shift_conv_to_subpixel, _labels(kernel), scale=scale, order="DCR", padding=zeros)
+    plan = choose_form(*(convert(form=each) for each in _forms(form)))
     wide = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32)) if jnp.issubdtype(kernel.dtype, jnp.floating) else kernel
     added = reduce(jnp.add, [_moved(wide, labels) for labels in np.moveaxis(plan.kernel, -2, 0)])  # the pixels of a block are the same
     return _layer(added.astype(kernel.dtype), bias, plan, lhs, out)
+
+
+def is_measured_faster(
+    kernel_size: Sequence[int], scale: Sequence[int], in_channels: int, out_channels: int, *, resize: bool = False
+) -> bool:
+    """Return whether the sub-pixel convolution was faster than what it equals, on a CPU under `jax.jit`: a rule, not a promise.
+
+    Measured in two dimensions by ``benchmarks/equivalence_jax.py``, whose figures are in ``docs/benchmarks.md``: XLA's transposed
+    convolution is slow for few input channels, and no worse than ours for many, unless its taps fill the blocks. Other extents and batches
+    did not change the sign.
+
+    Parameters
+    ----------
+    kernel_size : tuple of int
+        Of the transposed convolution, or of the convolution behind the resize.
+    scale : tuple of int
+        Its strides, or the scale of the resize.
+    in_channels, out_channels : int
+    resize : bool
+        Whether it is a resize with a convolution behind it.
+
+    Examples
+    --------
+    >>> is_measured_faster((4, 4), (2, 2), 64, 64), is_measured_faster((3, 3), (2, 2), 64, 64)
+    (True, False)
+    """
+    axes = list(zip(kernel_size, scale, strict=True))
+    if resize:
+        return prod(kernel_size) >= 64 or (in_channels > 3 and (prod(kernel_size) > 4 or out_channels <= 16))
+    if in_channels <= 16:
+        return all(k >= s for k, s in axes)
+    computed = prod(-(-k // s) * s / k for k, s in axes)  # for every tap, those of the minimal form, zeros included
+    return all(k > s for k, s in axes) and computed < 1.3 and out_channels >= 32
+
+
+def _forms(form: Form | None) -> tuple[Form, ...]:
+    return FORMS if form is None else (one_of("form", form, FORMS),)
 
 
 def _layout(rank: int, dimension_numbers: Any) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:

@@ -162,6 +162,12 @@ def test_the_extents_may_be_unknown():
     exactly(exported.call(x), lax.conv_transpose(x, kernel, (2, 3), "SAME"))
 
 
+def test_without_a_form_it_is_the_one_with_fewer_taps():
+    for K, s in [(4, 2), (6, 2), (3, 2), (8, 4)]:
+        convert = partial(from_conv_transpose, integers(K, K, 2, 3), strides=s, padding="SAME")
+        assert convert().params["kernel"].size == min(convert(form=form).params["kernel"].size for form in FORMS)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_every_value_of_the_kernel_is_kept_bit_for_bit(dtype):
     kernel = jnp.asarray(np.random.default_rng(0).normal(size=(4, 6, 2, 3)), dtype).at[:2, 0, 0, 0].set(jnp.array([jnp.nan, -0.0], dtype))
@@ -341,7 +347,7 @@ def test_a_wrong_argument_is_refused_by_name(options, text):
         {"scale": (2, 2, 2)},
         {"scale": True},
         {"padding": ((1, 1), (0, -1))},
-        {"form": None},
+        {"form": "smallest"},
         {"bias": np.ones(3)},
     ],
     ids=repr,

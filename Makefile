@@ -41,6 +41,7 @@ examples: $(INSTALLED)
 	$(BIN)/python docs/examples/super_resolution.py --framework all --out docs/examples/results
 	$(BIN)/python docs/examples/segmentation.py --framework all --out docs/examples/results
 	$(BIN)/python docs/examples/autoencoder.py --framework all --out docs/examples/results
+	$(BIN)/python docs/examples/moving.py --out docs/examples/results
 	$(BIN)/python docs/examples/tables.py
 
 # The residual U-Net against MONAI's networks, which are installed for it.

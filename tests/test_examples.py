@@ -21,6 +21,7 @@ import in_jax  # noqa: E402
 import in_tensorflow  # noqa: E402
 import in_torch  # noqa: E402
 import metrics  # noqa: E402
+import moving  # noqa: E402
 import photographs  # noqa: E402
 import run  # noqa: E402
 import scenes  # noqa: E402
@@ -327,3 +328,17 @@ def test_the_records_hold_what_was_to_be_shown():
     assert all(of["iou"] >= 0.9 for of in records["segmentation"]["figures"].values())
     mean = records["autoencoder"]["figures"]["mean digit"]
     assert all(records["autoencoder"]["figures"][framework] < mean / 5 for framework in run.FRAMEWORKS)
+
+
+# --- a decoder moved over ---
+
+
+def test_the_converted_decoder_puts_out_the_same_and_the_four_forms_are_equal(tmp_path):
+    params = moving.initial_parameters(0)
+    layers = {name: moving.from_conv_transpose(**params[name], strides=(2, 2), padding="SAME") for name in moving.UPSAMPLING}
+    code = np.random.default_rng(0).integers(0, 9, (2, 7, 7, 32)).astype(np.float32)
+    before, after = np.asarray(moving.deconvolution_decoder(params, code)), np.asarray(moving.subpixel_decoder(layers, code))
+    assert np.abs(before).max() > 1
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5 * np.abs(before).max())
+    assert set(moving.draw_forms(tmp_path / "forms.png").values()) == {0.0}
+    assert (tmp_path / "forms.png").stat().st_size > 10_000

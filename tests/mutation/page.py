@@ -22,7 +22,9 @@ INTRODUCTION = """\
 A change is judged by all that reaches the statement in which it lies; one of what runs at import, by everything. The changes are those of
 [cosmic-ray](https://pypi.org/project/cosmic-ray/), a few per operator, and four kinds of our own: letters put before or after a text (the
 words of an error are part of its rule), a statement, a named argument or a `not in` taken away. Annotations, docstrings, imports and
-aliases of types are left alone, and the `strict=True` of a `zip`, which asserts what the checks have seen to. The command writes
+aliases of types are left alone, and the `strict=True` of a `zip`, which asserts what the checks have seen to. Of a module that has
+very many changes a part may be judged, drawn with a fixed seed: the columns "changes" and "judged" say so. What is explained as a survivor
+is given a second of cases and a second of tests, the quickest; whatever else survives has passed all that reach it. The command writes
 [evidence/mutation.json](evidence/mutation.json) and, from it and `tests/mutation/explained.toml`, this page.
 """
 
@@ -33,6 +35,11 @@ Key = tuple[str, str, str, str]
 def key(entry: Mapping[str, Any]) -> Key:
     """Return what tells one survivor from another, wherever in its function it stands."""
     return entry["file"], entry["where"], entry["before"], entry["after"]
+
+
+def judged(counts: Mapping[str, Any]) -> int:
+    """Return how many changes of a module were judged."""
+    return sum(counts[column] for column in COLUMNS)
 
 
 def explanations() -> dict[Key, str]:
@@ -58,26 +65,28 @@ def page(record: Mapping[str, Any]) -> str:
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     files = record["files"]
-    total = sum(counts[column] for counts in files.values() for column in COLUMNS)
+    made, total = sum(counts["changes"] for counts in files.values()), sum(map(judged, files.values()))
     survived = len(record["survivors"])
     tool = record["tool"]
     yield "# Mutations of the core"
     yield ""
     yield INTRODUCTION
-    yield f"{total} changes; {total - survived} are rejected. {survived} are not, and every one of those is explained below."
+    yield f"{made} changes, {total} judged; {total - survived} are rejected. {survived} are not, and every one of those is explained below."
     yield ""
+    whole = [name for name, counts in files.items() if judged(counts) == counts["changes"]]
+    sampled = [f"{name} ({judged(counts)} of {counts['changes']})" for name, counts in files.items() if name not in whole]
+    for what, names in {"whole": whole, "by a sample": sampled, "not at all": record["not judged yet"]}.items():
+        yield f"Judged {what}: {', '.join(names) or 'none'}."
+        yield ""
     last = max(counts["date"] for counts in files.values())
     yield f"Last made on {last}, with {', '.join(f'{name} {version}' for name, version in tool.items())}."
     yield ""
-    yield f"| file | changes | {' | '.join(COLUMNS.values())} |"
-    yield f"|---|{'---|' * (len(COLUMNS) + 1)}"
+    yield f"| file | changes | judged | {' | '.join(COLUMNS.values())} |"
+    yield f"|---|{'---|' * (len(COLUMNS) + 2)}"
     for name, counts in files.items():
-        yield f"| {name} | {sum(counts[column] for column in COLUMNS)} | {' | '.join(str(counts[column]) for column in COLUMNS)} |"
-    yield f"| all | {total} | {' | '.join(str(sum(counts[column] for counts in files.values())) for column in COLUMNS)} |"
+        yield f"| {name} | {counts['changes']} | {judged(counts)} | {' | '.join(str(counts[column]) for column in COLUMNS)} |"
+    yield f"| all | {made} | {total} | {' | '.join(str(sum(counts[column] for counts in files.values())) for column in COLUMNS)} |"
     yield ""
-    if record["not judged yet"]:
-        yield f"Not judged yet: {', '.join(record['not judged yet'])}."
-        yield ""
     yield "## What survives, and why"
     yield ""
     reasons: dict[tuple[str, str], list[Mapping[str, Any]]] = {}

@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import random
 import resource
 import signal
 import sys
@@ -252,16 +253,42 @@ def _end(process: Any) -> None:
     process.join()
 
 
-def record(path: Path, found: list[tuple[Mutation, str]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what is kept of a module: which text it had and when, how many mutations what rejects, and the survivors."""
+def drawn(path: Path, every: int) -> tuple[int, list[Mutation]]:
+    """Return how many mutations a module has, and one in so many of them, drawn with the name of the module as seed."""
+    made = list(mutations(path))
+    kept = sorted(random.Random(path.name).sample(range(len(made)), -(-len(made) // every)))
+    return len(made), [made[i] for i in kept]
+
+
+def record(path: Path, made: int, found: list[tuple[Mutation, str]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what is kept of a module: its text, the day, how many changes it has, how many of those judged fell by what; the survivors."""
     counts = Counter(rejected.partition(" ")[0] or "survived" for _, rejected in found)
     survivors = sorted((m for m, rejected in found if not rejected), key=lambda m: (m.line, m.operator, m.after))
     kept = {
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": _text(path),
         "date": datetime.date.today().isoformat(),
+        "changes": made,
         **{what: counts[what] for what in page.COLUMNS},
     }
     return kept, [{name: getattr(m, name) for name in ("file", "line", "where", "operator", "before", "after")} for m in survivors]
+
+
+def again(counts: dict[str, Any], survivors: list[dict[str, Any]], found: list[tuple[Mutation, str]]) -> list[dict[str, Any]]:
+    """Return which survivors survive still, those now rejected counted under what does it: what was rejected is not asked again."""
+    gone = {(mutation.line, page.key(vars(mutation))): rejected.partition(" ")[0] for mutation, rejected in found if rejected}
+    left = []
+    for entry in survivors:
+        what = gone.get((entry["line"], page.key(entry)))
+        if what is None:
+            left.append(entry)
+        else:
+            counts[what] += 1
+            counts["survived"] -= 1
+    return left
+
+
+def _text(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -271,7 +298,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", nargs="*", metavar="FILE", help="these modules of the core; the record keeps what it has of the others")
-    parser.add_argument("--survivors", action="store_true", help="only what survived in the record; writes nothing")
+    parser.add_argument("--every", type=int, default=1, help="one mutation in so many; the record says of how many")
+    parser.add_argument("--survivors", action="store_true", help="only what survived in the record, of modules that have not changed since")
     parser.add_argument("--seconds", type=float, default=1.0, help="of cases, and of tests, that an explained survivor has to pass")
     parser.add_argument("--quick", action="store_true", help="the others too: finds more survivors than there are")
     options = parser.parse_args(arguments)
@@ -286,13 +314,12 @@ def main(arguments: list[str] | None = None) -> int:
     except EOFError:
         raise SystemExit("nothing is changed, and the suite or the tests of the core do not pass") from None
     process.join()
-
     explained = page.explanations()
 
     def enough(mutation: Mutation) -> float:
         return options.seconds if options.quick or page.key(vars(mutation)) in explained else inf
 
-    known = {page.key(entry) for entry in kept["survivors"]} if options.survivors else None
+    survivors = {page.key(entry) for entry in kept["survivors"]}
     kept["tool"] = {name: importlib.metadata.version(name) for name in ("cosmic-ray", "numpy", "hypothesis", "pytest")}
     kept["tool"]["python"] = platform.python_version()
     modules = sorted(CORE.glob("*.py"))
@@ -300,16 +327,25 @@ def main(arguments: list[str] | None = None) -> int:
     for path in modules:
         if options.only and path.name not in options.only:
             continue
-        chosen = (mutation for mutation in mutations(path) if known is None or page.key(vars(mutation)) in known)
-        found = list(_told(judged(chosen, reach, options.jobs, enough)))
-        if found and known is None:
-            kept["files"][path.name], survivors = record(path, found)
-            others = [entry for entry in kept["survivors"] if entry["file"] in kept["files"] and entry["file"] != path.name]
-            kept["survivors"] = sorted([*others, *survivors], key=lambda entry: entry["file"])
-            kept["files"] = dict(sorted(kept["files"].items()))
-            kept["not judged yet"] = [path.name for path in modules if path.name not in kept["files"] and path.name != "__init__.py"]
-            options.record.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0 if options.survivors else page.main([str(options.record), "--out", str(options.out)])
+        before = [entry for entry in kept["survivors"] if entry["file"] == path.name]
+        if options.survivors and (not before or kept["files"][path.name]["sha256"] != _text(path)):
+            sys.stderr.write(f"{path.name}: none in the record, or another text\n")
+            continue
+        made, chosen = drawn(path, 1 if options.survivors else options.every)
+        chosen = [mutation for mutation in chosen if not options.survivors or page.key(vars(mutation)) in survivors]
+        found = list(_told(judged(iter(chosen), reach, options.jobs, enough)))
+        if options.survivors:
+            after = again(kept["files"][path.name], before, found)
+        elif found:
+            kept["files"][path.name], after = record(path, made, found)
+        else:
+            continue
+        others = [entry for entry in kept["survivors"] if entry["file"] in kept["files"] and entry["file"] != path.name]
+        kept["survivors"] = sorted([*others, *after], key=lambda entry: entry["file"])
+        kept["files"] = dict(sorted(kept["files"].items()))
+        kept["not judged yet"] = [path.name for path in modules if path.name not in kept["files"] and path.name != "__init__.py"]
+        options.record.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return page.main([str(options.record), "--out", str(options.out)])
 
 
 def _told(found: Iterator[tuple[Mutation, str]]) -> Iterator[tuple[Mutation, str]]:

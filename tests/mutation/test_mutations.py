@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("cosmic_ray", reason="cosmic-ray is not installed: make mutation makes an environment of its own")
 
+from . import run
 from .mutations import mutations
 
 MODULE = '''\
@@ -62,3 +63,20 @@ def test_every_changed_module_is_another_one_that_compiles(found):
     sources = [m.source for m in found]
     assert len({*sources, MODULE}) == len(sources) + 1
     assert all(compile(source, "module.py", "exec") for source in sources)
+
+
+def test_a_sample_is_the_same_every_time_and_says_of_how_many(found, tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(MODULE)
+    number, every_third = run.drawn(path, 3)
+    assert (number, len(every_third)) == (len(found), -(-len(found) // 3))
+    assert run.drawn(path, 3)[1] == every_third
+    assert run.drawn(path, 1)[1] == [*mutations(path)]
+
+
+def test_what_is_rejected_now_is_counted_by_what_rejects_it_and_the_rest_survives(found):
+    survivors = [{name: getattr(m, name) for name in ("file", "line", "where", "operator", "before", "after")} for m in found[:3]]
+    counts = {"case": 5, "test": 1, "survived": 3}
+    left = run.again(counts, survivors, [(found[0], "test a::b"), (found[1], ""), (found[2], "case PS-001")])
+    assert left == [survivors[1]]
+    assert counts == {"case": 6, "test": 2, "survived": 1}

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from subpixel_core import ORDERS, base_shape, channel_permutation, icnr_residual, icnr_weight_norm
+from subpixel_core import ORDERS, base_shape, channel_permutation, check, icnr_residual, icnr_weight_norm
 
 KERNEL = np.ones((3, 3, 2, 12), np.float32)
 
@@ -62,3 +62,80 @@ def test_the_residual_of_integers_that_differ_is_their_difference(order):
     kernel = np.zeros((1, 1, 1, 8), np.uint8)
     kernel[..., 0] = 200
     assert icnr_residual(kernel, (2, 2), order=order) == 200
+
+
+LET_THROUGH = [
+    (lambda: check.integer("n", np.uint8(3), minimum=3), 3),
+    (lambda: check.per_axis("n", [np.int64(3), 1], 2), (3, 1)),
+    (lambda: check.per_axis("n", 3), (3, 3)),
+    (lambda: check.per_axis("n", (3, 4, 5)), (3, 4, 5)),
+    (lambda: check.per_axis("n", 0, 3, minimum=0), (0, 0, 0)),
+    (lambda: check.plannable("n", (2**10, 2**10)), None),
+    (lambda: check.one_of("n", np.str_("b"), ("a", "b")), "b"),
+    (lambda: check.flag("n", np.bool_(False)), False),
+    (lambda: check.rank(3, 2, (2, 3)), None),
+    (lambda: check.multiple("n", "N", 2, "why"), None),
+    (lambda: check.pooled_axes((2, 2, 2)), None),
+    (lambda: check.layer_input((1, "H", "W", "C"), 2, 3), None),
+    (lambda: check.layer_input((1, 5, 6, 4), 2, None), None),
+    (lambda: check.layer_input((1, 4, 5, 6), 2, 4, "channels_first"), None),
+    (lambda: check.padding_widths([(1, 2), [0, 3]], [3, 4]), ((1, 2), (0, 3))),
+    (lambda: check.cuts([[1, 2], (0, 3)], 2), ((1, 2), (0, 3))),
+    (lambda: check.cuts((0, 1), 2), ((0, 0), (1, 1))),
+    (lambda: check.xla_padding("VALID", 2), "VALID"),
+    (lambda: check.xla_padding("CAUSAL", 1, ("SAME", "CAUSAL")), "CAUSAL"),
+    (lambda: check.xla_padding([1, [-1, np.int64(2)]], 2), ((1, 1), (-1, 2))),
+    (lambda: check.xla_padding(3, 1), ((3, 3),)),
+    (lambda: check.kernel_fits((2, 3, "W"), (3, 5, 9), ((1, 0), (1, 1), ("a", "b"))), None),
+    (lambda: check.kernel_shape((1, 0, 0)), None),
+    (lambda: check.output_padding((1, 2), (2, 3)), None),
+    (lambda: check.output_padding((1, 2), (4, 1), (3, 3)), None),
+    (lambda: check.spatial_extents((1, "W")), None),
+    (lambda: check.something_left((1, 1), (0, "W")), None),
+    (lambda: check.grouped_order("DCR", 1), None),
+    (lambda: check.grouped_order("CRD", 2), None),
+    (lambda: check.grouped_order("RCD", 2), None),
+    (lambda: check.block_constant(True, 0.0), None),
+    (lambda: check.exact_resize("nearest", False), None),
+    (lambda: check.layer_kind("layer", "B", ("A", "B")), None),
+    (lambda: check.nothing_attached("layer", ()), None),
+    (lambda: check.zeros_around("zeros"), None),
+    (lambda: check.whole_factors(2.0, None, 3), (2, 2, 2)),
+    (lambda: check.whole_factors([2.0, 3], None, 2), (2, 3)),
+    (lambda: check.unit_steps((1, 1)), None),
+    (lambda: check.linear(None), None),
+    (lambda: check.stages([[0, 1, 2]]), [[0, 1, 2]]),
+    (lambda: check.follows((3, 3, 2, 8), (1, 5, 4, 2)), None),
+    (lambda: check.bias_scale([2, 3]), (2, 3)),
+    (lambda: check.instance("n", True, int), None),
+    (lambda: check.floating(True, "float16"), None),
+    (lambda: check.depthwise_shape((3, 4, 1)), None),
+    (lambda: check.pointwise_shape((1, 1, 4, 5)), None),
+    (lambda: check.dimensions("n", np.int64(3)), 3),
+    (lambda: check.dimensions("n", 1), 1),
+    (lambda: check.per_level("n", (1, 2)), (1, 2)),
+    (lambda: check.steps("n", 2, 3, 2), ((2, 2),) * 3),
+    (lambda: check.steps("n", (2, (1, 3)), 2, 2), ((2, 2), (1, 3))),
+    (lambda: check.divisible_widths((8, 16), 8), None),
+    (lambda: check.unet_input((1, 1, "W", 3), 2, 3), None),
+    (lambda: check.batch_values(2), None),
+    (lambda: check.batch_values("N"), None),
+    (lambda: check.floating_dtype(True, "float16"), None),
+    (lambda: check.real("n", {"a": np.zeros(1, bool), "b": np.zeros(1, np.float16)}), None),
+    (lambda: check.sections("n", {"a": 0}, ("a", "b")), None),
+    (lambda: check.sections("n", {"b": 0, "a": 0}, ("a", "b")), None),
+    (lambda: check.tensors("n", {"a": [1, 2]}, {"a": (1, 2)}), None),
+    (lambda: check.weight_dtypes({"a": np.dtype("float64"), "b": "float64"}), None),
+    (lambda: check.weight_dtypes({}), None),
+    (lambda: check.keras_backend("tensorflow"), None),
+    (lambda: check.in_place(True), None),
+    (lambda: str(check.weight_file("a.file", "be short", "long")), "a.file must be short; got long"),
+]
+
+
+@pytest.mark.parametrize(("call", "value"), LET_THROUGH)
+def test_what_keeps_a_rule_is_let_through_as_the_type_that_is_promised(call, value):
+    result = call()
+    assert (result, type(result)) == (value, type(value))
+    if isinstance(value, tuple):
+        assert [type(entry) for entry in result] == [type(entry) for entry in value]

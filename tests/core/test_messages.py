@@ -33,6 +33,9 @@ TAPS, KERNEL = np.zeros((3, 4, 4)), np.zeros((3, 3, 4, 4))
 EITHER = "an integer or a tuple of integers"
 WORDS = "one of 'DCR', 'CRD', 'DRC', 'RCD'"
 RULE = "padding must be 'same', 'valid' or a pair (before, after) for each of 1 spatial axes"
+XLA = "padding must be 'SAME', 'VALID', or an integer or a pair (before, after) for each of 2 spatial axes"
+RESIZE = "mode must be 'nearest', for any other resize continues the border with its pixels, where a convolution has zeros"
+STAGES = "stages must be a sequence of (kernel, bias, scale), one per stage"
 LEVELS = "an integer or a tuple of integers, one per level"
 DCR = {"order": "DCR"}
 CHAIN = {"in_channels": 2, "out_channels": 3}
@@ -67,9 +70,94 @@ RULES = [
     (lambda: check.padding_widths(((1, 1, 1),), (3,)), f"{RULE}; got ((1, 1, 1),)"),
     (lambda: check.padding_widths(((1, -1),), (3,)), "padding must be 0 or more on every axis; got (1, -1)"),
     (lambda: check.padding_widths("same", (3, 0)), "kernel_size must be 1 or more on every axis; got (3, 0)"),
+    (lambda: check.cuts(-1, 2), "padding must be 0 or more; got -1"),
+    (lambda: check.cuts((1, -1), 2), "padding must be 0 or more on every axis; got (1, -1)"),
+    (lambda: check.cuts(((1, 2), (0, -1)), 2), "padding must be 0 or more on every axis; got (0, -1)"),
+    (lambda: check.cuts(((1, 2),), 2), "padding must have one value per spatial axis, 2; got ((1, 2),)"),
+    (lambda: check.cuts(((1, 2), (1, 2, 3)), 2), "padding must have one value per spatial axis, 2; got (1, 2, 3)"),
+    (lambda: check.cuts(((1, 2), 1), 2), f"padding must be {EITHER}; got ((1, 2), 1)"),
+    (lambda: check.xla_padding("same", 2), f"{XLA}; got 'same'"),
+    (
+        lambda: check.xla_padding("VALID", 1, ("SAME", "CAUSAL")),
+        "padding must be 'SAME', 'CAUSAL', or an integer or a pair (before, after) for each of 1 spatial axes; got 'VALID'",
+    ),
+    (lambda: check.xla_padding((1,), 2), f"{XLA}; got (1,)"),
+    (lambda: check.xla_padding((1, 1, 1), 2), f"{XLA}; got (1, 1, 1)"),
+    (lambda: check.xla_padding((1, (1, 2, 3)), 2), f"{XLA}; got (1, (1, 2, 3))"),
+    (lambda: check.xla_padding((1, (1,)), 2), f"{XLA}; got (1, (1,))"),
+    (lambda: check.xla_padding((1, (1, 2.0)), 2), f"{XLA}; got (1, (1, 2.0))"),
+    (lambda: check.xla_padding((1, True), 2), f"{XLA}; got (1, True)"),
+    (lambda: check.xla_padding(None, 2), f"{XLA}; got None"),
     (lambda: check.kernel_fits((2, 3), (3, 6), ((1, 0), (1, 1))), "kernel must not be larger than the padded input (3, 5); got (3, 6)"),
     (lambda: check.kernel_shape((3, 4)), "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (3, 4)"),
     (lambda: check.kernel_shape((3, 0, 4, 4)), "kernel must have at least one tap on every axis; got (3, 0, 4, 4)"),
+    (lambda: check.output_padding((1, 3), (2, 3)), "output_padding must be below the stride (2, 3); got (1, 3)"),
+    (lambda: check.output_padding((1, 4), (2, 3), (1, 1)), "output_padding must be below the stride (2, 3); got (1, 4)"),
+    (lambda: check.output_padding((1, 3), (2, 3), (2, 3)), "output_padding must be below the stride (2, 3); got (1, 3)"),
+    (
+        lambda: check.output_padding((1, 3), (4, 1), (3, 3)),
+        "output_padding must be below the larger of stride and dilation (4, 3); got (1, 3)",
+    ),
+    (lambda: check.spatial_extents((2, 0)), "x must have spatial extents of (1, 1) or more; got (2, 0)"),
+    (
+        lambda: check.something_left((2, 1), (0, -1)),
+        "x must have spatial extents of which something is left after cropping; got (2, 1), cropped to (0, -1)",
+    ),
+    (
+        lambda: check.grouped_order("DRC", 2),
+        "order must be 'CRD' or 'RCD' for groups=2, whose channels are neighbours in no other; got 'DRC'",
+    ),
+    (
+        lambda: check.block_constant(False, 3.0),
+        "bias must be the same for every offset of a block to be that of a transposed convolution; got a difference of 3.0",
+    ),
+    (lambda: check.exact_resize("bilinear", False), f"{RESIZE}; got 'bilinear'"),
+    (lambda: check.exact_resize(None, True), f"{RESIZE}; got None"),
+    (
+        lambda: check.exact_resize("nearest", True),
+        "align_corners must be False, for the distance of its samples changes with the extents; got True",
+    ),
+    (lambda: check.layer_kind("layer", "C", ("A", "B")), "layer must be a A or B to be converted; got C"),
+    (
+        lambda: check.nothing_attached("layer", ("a hook", "a parametrization")),
+        "layer must have nothing attached that its replacement would lose; got a hook, a parametrization",
+    ),
+    (
+        lambda: check.zeros_around("reflect"),
+        "padding_mode must be 'zeros', for other values around the input are no part of a kernel; got 'reflect'",
+    ),
+    (
+        lambda: check.whole_factors(None, (4, 4), 2),
+        "size must be None, for the factor of a resize to a size changes with the extents; got (4, 4)",
+    ),
+    (
+        lambda: check.whole_factors((2, 1.5), None, 2),
+        "scale_factor must be whole on every axis, for pixels are repeated unequally otherwise; got (2, 1.5)",
+    ),
+    (
+        lambda: check.whole_factors(1.5, None, 2),
+        "scale_factor must be whole on every axis, for pixels are repeated unequally otherwise; got 1.5",
+    ),
+    (lambda: check.whole_factors((2, 2), None, 1), "scale_factor must have one value per spatial axis, 1; got (2, 2)"),
+    (lambda: check.whole_factors(0.0, None, 2), "scale_factor must be 1 or more on every axis; got (0, 0)"),
+    (lambda: check.whole_factors(None, None, 1), f"scale_factor must be {EITHER}; got (None,)"),
+    (lambda: check.unit_steps((1, 2)), "stride must be 1 on every axis of a convolution behind a resize; got (1, 2)"),
+    (
+        lambda: check.linear("relu"),
+        "activation must be None, for a chain with a nonlinearity between its stages is no linear layer; got 'relu'",
+    ),
+    (lambda: check.stages(1), f"{STAGES}; got int"),
+    (lambda: check.stages([(0, 0, 0), 1]), f"{STAGES}; got list"),
+    (lambda: check.stages([]), f"{STAGES}; got [] entries"),
+    (lambda: check.stages(((0, 0, 0), (0, 0))), f"{STAGES}; got [3, 2] entries"),
+    (
+        lambda: check.follows((3, 3, 4, 8), (3, 3, 1, 2)),
+        "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 3, 4, 8)",
+    ),
+    (
+        lambda: check.follows((3, 2, 8), (3, 3, 1, 2)),
+        "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 2, 8)",
+    ),
     (lambda: check.bias_scale(2), "scale must have one factor per spatial axis to initialize a bias, which has no such axes; got 2"),
     (lambda: check.bias_scale(0), "scale must be 1 or more; got 0"),
     (lambda: check.bias_scale((2, 0)), "scale must be 1 or more on every axis; got (2, 0)"),
@@ -117,6 +205,8 @@ RULES = [
     (lambda: check.tensors("n", {"a": (2, 3)}, {"a": (3, 2)}), "n must have 'a' of shape (3, 2); got (2, 3)"),
     (lambda: check.weight_dtypes({"a": "float16"}), "params must be float32 or float64; got float16 in 'a'"),
     (lambda: check.weight_dtypes({"a": "float64", "b": "float32"}), "params must have one dtype; got float32, float64"),
+    (lambda: check.real("n", {"a": np.zeros(1), "b": np.zeros(1, complex)}), "n must be real numbers; got complex128 in 'b'"),
+    (lambda: check.weight_dtypes({"a": "float32", "b": "float16"}), "params must be float32 or float64; got float16 in 'b'"),
     (
         lambda: check.keras_backend("jax"),
         "subpixel_tensorflow needs Keras on the TensorFlow backend: set KERAS_BACKEND=tensorflow; got 'jax'",

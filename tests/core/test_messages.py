@@ -11,10 +11,14 @@ from subpixel_core import (
     channel_permutation,
     check,
     checkerboard,
+    collapse_stages,
     conv,
     conv_transpose,
+    conv_unshift_to_strided,
+    deconv_to_subpixel,
     depthwise_conv,
     factorizations,
+    fractionally_strided_conv,
     icnr,
     icnr_bias,
     icnr_residual,
@@ -24,8 +28,12 @@ from subpixel_core import (
     phase_shift,
     plan_stages,
     rearrangement,
+    resize_conv_to_subpixel,
     separable_subpixel_conv,
+    shift_conv_to_subpixel,
     subpixel_conv,
+    subpixel_to_deconv,
+    unshift_conv_to_strided,
 )
 
 LINE, MAP, VOLUME = np.zeros((1, 6, 4)), np.zeros((1, 6, 6, 4)), np.zeros((1, 2, 2, 2, 4))
@@ -354,6 +362,127 @@ DOORS = [
         "factors must multiply to scale=(4, 4); got (2, 3), which multiply to (6, 6)",
     ),
     (lambda: plan_stages(1, **CHAIN, factors=()), "factors must multiply to scale=(1, 1); got (), which multiply to (1, 1)"),
+    *[
+        refusal
+        for function in (
+            lambda k=KERNEL, bias=None, scale=2, **given: deconv_to_subpixel(k, bias, stride=scale, **given),
+            lambda k=KERNEL, bias=None, scale=2, **given: resize_conv_to_subpixel(k, scale, bias=bias, **given),
+            lambda k=KERNEL, bias=None, scale=2, **given: shift_conv_to_subpixel(k, bias, scale=scale, **{**DCR, **given}),
+            lambda k=KERNEL, bias=None, scale=2, **given: collapse_stages([(k, bias, scale)], **{**DCR, **given}),
+        )
+        for refusal in [
+            (lambda f=function: f(KERNEL[0, 0]), "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (4, 4)"),
+            (lambda f=function: f(KERNEL[:, :0]), "kernel must have at least one tap on every axis; got (3, 0, 4, 4)"),
+            (lambda f=function: f(bias=[1, 2]), "bias must have the shape (4,), one value per output channel; got (2,)"),
+            (lambda f=function: f(order="dcr"), f"order must be {WORDS}; got 'dcr'"),
+            (lambda f=function: f(form="least"), "form must be one of 'minimal', 'aligned'; got 'least'"),
+        ]
+    ],
+    *[
+        refusal
+        for function in (
+            resize_conv_to_subpixel,
+            lambda k, scale, **given: shift_conv_to_subpixel(k, scale=scale, **DCR, **given),
+            lambda k, scale, **given: collapse_stages([(k, None, scale)], **DCR, **given),
+            lambda k, scale, **given: subpixel_to_deconv(k, scale=scale, **DCR, **given),
+            lambda k, scale, **given: unshift_conv_to_strided(k, scale=scale, **DCR, **given),
+            lambda k, scale, **given: conv_unshift_to_strided(k, scale=scale, **DCR, **given),
+        )
+        for refusal in [
+            (lambda f=function: f(KERNEL, 0), "scale must be 1 or more; got 0"),
+            (lambda f=function: f(KERNEL, (2, 2, 2)), "scale must have one value per spatial axis, 2; got (2, 2, 2)"),
+            (lambda f=function: f(KERNEL, 2, padding="SAME"), "padding must be one of 'same', 'valid'; got 'SAME'"),
+        ]
+    ],
+    *[
+        refusal
+        for function in (subpixel_to_deconv, unshift_conv_to_strided, conv_unshift_to_strided)
+        for refusal in [
+            (
+                lambda f=function: f(KERNEL[0, 0], scale=2, **DCR),
+                "kernel must have the shape (*k, Ci, Co) with at least one spatial axis; got (4, 4)",
+            ),
+            (lambda f=function: f(KERNEL, [1, 2], scale=2, **DCR), "bias must have the shape (4,), one value per output channel; got (2,)"),
+            (lambda f=function: f(KERNEL, scale=2, order="dcr"), f"order must be {WORDS}; got 'dcr'"),
+        ]
+    ],
+    *[
+        refusal
+        for function in (
+            deconv_to_subpixel,
+            lambda k, bias=None, **given: resize_conv_to_subpixel(k, 2, bias=bias, **{n: v for n, v in given.items() if n != "stride"}),
+        )
+        for refusal in [
+            (lambda f=function: f(KERNEL, stride=2, dilation=0), "dilation must be 1 or more; got 0"),
+            (lambda f=function: f(KERNEL, stride=2, groups=0), "groups must be 1 or more; got 0"),
+            (lambda f=function: f(KERNEL, stride=2, groups=True), "groups must be an integer; got True"),
+            (
+                lambda f=function: f(KERNEL, stride=2, groups=3, order="RCD"),
+                "output channels must be a multiple of 3, groups=3; got 4",
+            ),
+            (
+                lambda f=function: f(KERNEL, stride=2, groups=2),
+                "order must be 'CRD' or 'RCD' for groups=2, whose channels are neighbours in no other; got 'DCR'",
+            ),
+        ]
+    ],
+    *[
+        refusal
+        for function in (
+            deconv_to_subpixel,
+            lambda k, bias=None, **given: fractionally_strided_conv(MAP, k, bias, **given),
+        )
+        for refusal in [
+            (lambda f=function: f(KERNEL, stride=0), "stride must be 1 or more; got 0"),
+            (lambda f=function: f(KERNEL, stride=(2, 2, 2)), "stride must have one value per spatial axis, 2; got (2, 2, 2)"),
+            (lambda f=function: f(KERNEL, stride=2, padding=-1), "padding must be 0 or more; got -1"),
+            (lambda f=function: f(KERNEL, stride=2, output_padding=-1), "output_padding must be 0 or more; got -1"),
+            (
+                lambda f=function: f(KERNEL, stride=2, output_padding=2),
+                "output_padding must be below the stride (2, 2); got (2, 2)",
+            ),
+            (lambda f=function: f(KERNEL, [1, 2], stride=2), "bias must have the shape (4,), one value per output channel; got (2,)"),
+        ]
+    ],
+    (lambda: resize_conv_to_subpixel(KERNEL, 2, align_corners=1), "align_corners must be True or False; got 1"),
+    (lambda: resize_conv_to_subpixel(KERNEL, 2, mode="bicubic"), f"{RESIZE}; got 'bicubic'"),
+    (lambda: collapse_stages([(KERNEL, 2)], **DCR), f"{STAGES}; got [2] entries"),
+    (
+        lambda: fractionally_strided_conv(LINE, KERNEL, stride=2),
+        "x must have 4 axes: one batch axis, 2 spatial and the channels; got 3",
+    ),
+    (lambda: fractionally_strided_conv(MAP[..., :2], KERNEL, stride=2), "x must have 4 channels; got 2"),
+    (
+        lambda: fractionally_strided_conv(LINE[:, :1], np.zeros((1, 4, 4)), stride=1, padding=1),
+        "x must have spatial extents of which something is left after cropping; got (1,), cropped to (-1,)",
+    ),
+    (lambda: deconv_to_subpixel(KERNEL, stride=2).apply(LINE), "x must have 4 axes: one batch axis, 2 spatial and the channels; got 3"),
+    (lambda: deconv_to_subpixel(KERNEL, stride=2).apply(MAP[..., :2]), "x must have 4 channels; got 2"),
+    (
+        lambda: deconv_to_subpixel(KERNEL[..., :2, :], stride=2, groups=2, order="CRD").apply(MAP[..., :2]),
+        "x must have 4 channels; got 2",
+    ),
+    *[
+        refusal
+        for layer in (
+            deconv_to_subpixel(KERNEL, stride=2),
+            subpixel_to_deconv(KERNEL, scale=2, **DCR),
+            unshift_conv_to_strided(KERNEL, scale=2, **DCR),
+        )
+        for refusal in [
+            (lambda a=layer: a.macs(-1), "spatial must be 0 or more; got -1"),
+            (lambda a=layer: a.macs((4, 4, 4)), "spatial must have one value per spatial axis, 2; got (4, 4, 4)"),
+        ]
+    ],
+    (lambda: deconv_to_subpixel(KERNEL, stride=2).extents(-1), "spatial must be 0 or more; got -1"),
+    (
+        lambda: deconv_to_subpixel(KERNEL, stride=2, padding=3).extents((3, 1)),
+        "x must have spatial extents of which something is left after cropping; got (3, 1), cropped to (1, -3)",
+    ),
+    (
+        lambda: deconv_to_subpixel(KERNEL, stride=2).reordered("dcr"),
+        f"target must be {WORDS}; got 'dcr'",
+    ),
     (lambda: list(factorizations(0)), "scale must be 1 or more; got 0"),
     (lambda: CONFIG.macs(0), "spatial must be 1 or more; got 0"),
     (lambda: CONFIG.macs((4, 4, 4)), "spatial must have one value per spatial axis, 2; got (4, 4, 4)"),

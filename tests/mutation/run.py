@@ -42,6 +42,8 @@ from .mutations import Mutation, mutations
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "subpixel_core"
 PYTEST = ("-q", "-x", "--disable-plugin-autoload", "-p", "no:cacheprovider")
+CASES_FIRST = 2.0
+"""Seconds of cases that are asked before the tests."""
 TESTS = ("tests/core", "subpixel_core")
 FORK = get_context("fork")
 BEFORE = ("hypothesis.strategies", "ml_dtypes", "safetensors.numpy", "scipy.signal", "subpixel_conformance.oracle_unet")
@@ -145,8 +147,8 @@ def reached() -> Reach:
 def verdict(mutation: Mutation, found: list[str], seconds: dict[str, float], enough: float) -> str:
     """Return what rejects a mutation: ``import``, ``case ID`` or ``test ID``; nothing if all that reach it pass.
 
-    The cases come first, one after the other, then the tests, by files: those that take least time are asked first, and of either no more
-    than take ``enough`` seconds.
+    The quickest cases come first, for a few seconds; then the tests, by files; then the other cases. Of either no more are asked than take
+    ``enough`` seconds.
     """
     sys.meta_path.insert(0, Changed(mutation))
     try:
@@ -154,7 +156,9 @@ def verdict(mutation: Mutation, found: list[str], seconds: dict[str, float], eno
     except BaseException:
         return "import"
     cases = {case.id: case for case in all_cases()}
-    for name in _within(enough, seconds, [name for name in found if name in cases]):
+    asked = _within(enough, seconds, [name for name in found if name in cases])
+    quick = _within(CASES_FIRST, seconds, asked)
+    for name in quick:
         if judge(cases[name], adapter, "cpu").status in ("fail", "error"):
             return f"case {name}"
     files: dict[str, list[str]] = defaultdict(list)
@@ -164,6 +168,9 @@ def verdict(mutation: Mutation, found: list[str], seconds: dict[str, float], eno
         failing = _failing(file, names)
         if failing:
             return f"test {failing}"
+    for name in asked[len(quick) :]:
+        if judge(cases[name], adapter, "cpu").status in ("fail", "error"):
+            return f"case {name}"
     return ""
 
 

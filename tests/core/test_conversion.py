@@ -1,6 +1,10 @@
 """The report of a conversion: what was replaced, what was left, and why."""
 
-from subpixel_core import Conversion, ConversionReport
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from subpixel_core import Conversion, ConversionReport, _conversion
 from subpixel_core._conversion import SLOWER
 
 REPLACED = Conversion("up.0", "ConvTranspose2d", "minimal", 1_000_000, 4096)
@@ -27,3 +31,33 @@ def test_a_model_without_such_layers_has_a_report_without_rows():
     report = ConversionReport(())
     assert (report.converted, report.left) == ((), ())
     assert str(report) == "layer  kind  form  MACs before  MACs after  reason"
+
+
+def test_the_table_is_this_text():
+    assert str(ConversionReport((REPLACED, Conversion("a", "B", macs_before=0), LEFT))).splitlines() == [
+        "layer                      kind               form     MACs before  MACs after  reason",
+        "up.0                       ConvTranspose2d    minimal    1,000,000       4,096",
+        "a                          B                  -                  0           -",
+        "decoder.up + decoder.conv  Upsample + Conv2d  -                  -           -  no form is measured to be faster on these extents",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("NOT_ADJACENT", "the convolution is not proved to be all that reads the resized tensor"),
+        ("NOT_REACHED", "the example does not reach it, so its extents are not known"),
+        ("RESIZED_AT_CALL", "its output size is given where it is called"),
+        ("SHARED_PARAMETERS", "its parameters belong to another layer too"),
+        ("SLOWER", "no form is measured to be faster on these extents"),
+    ],
+)
+def test_a_reason_is_a_sentence_that_reads_on_from_the_layer(name, reason):
+    assert getattr(_conversion, name) == reason
+
+
+def test_a_row_cannot_be_changed_and_is_equal_to_another_with_the_same_words():
+    assert Conversion("a", "B") == Conversion("a", "B", None, None, None, "")
+    for thing, name in [(REPLACED, "form"), (ConversionReport(()), "rows")]:
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, name, None)

@@ -387,12 +387,15 @@ def _bias_of_both(first: Upsampling, second: Upsampling) -> NDArray[Any] | None:
     if first.bias is None and second.bias is None:
         return None
     strides = tuple(s * t for s, t in zip(first.stride, second.stride, strict=True))
-    total = np.zeros((*strides, second.kernel.shape[-1]), second.kernel.dtype)
+    wide, dtype = accumulator(*(part for part in (first.bias, second.kernel, second.bias) if part is not None))
+    total = np.zeros((*strides, second.kernel.shape[-1]), wide)
     if first.bias is not None:
         for n in np.ndindex(*strides):
             for tap in np.ndindex(*second.kernel.shape[:-2]):
                 places = [divmod(a + q - t, step) for a, q, t, step in zip(n, second.shift, tap, second.stride, strict=True)]
                 if all(rest == 0 for _, rest in places):
                     offset = tuple(h % s for (h, _), s in zip(places, first.stride, strict=True))
-                    total[n] += first.bias[offset] @ second.kernel[tap]
-    return total if second.bias is None else total + np.tile(second.bias, (*first.stride, 1))
+                    total[n] += first.bias[offset].astype(wide) @ second.kernel[tap].astype(wide)
+    if second.bias is not None:
+        total += np.tile(second.bias, (*first.stride, 1))
+    return total.astype(dtype)

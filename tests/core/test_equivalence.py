@@ -223,6 +223,40 @@ def test_a_chain_of_one_stage_is_that_stage():
     np.testing.assert_array_equal(layer.bias, bias)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("biased", [(True, False), (False, True), (True, True)])
+def test_either_stage_of_a_chain_may_have_the_bias(biased, order):
+    first, second = integers(3, 2, 3, 2 * 6), integers(2, 3, 2, 5 * 2)
+    biases = [integers(extent) if there else None for extent, there in zip((12, 10), biased, strict=True)]
+    stages = [(first, biases[0], (2, 3)), (second, biases[1], (1, 2))]
+    x = integers(1, 6, 7, 3)
+    layer, expected = core.collapse_stages(stages, order=order, padding="valid"), chained(x, stages, order, "valid")
+    assert (layer.interior, layer.bias.dtype) == (((0, 0), (0, 0)), np.int64)
+    np.testing.assert_array_equal(layer.apply(x), expected)
+
+
+@pytest.mark.parametrize("biased", [(True, False), (False, True), (True, True)])
+def test_a_bias_of_fractions_stays_what_it_is_between_kernels_of_integers(biased):
+    kernel, half = np.array([[[1, 2]], [[3, 4]]]), np.array([0.5, 0.25])
+    stages = [(kernel, half if there else None, 2) for there in biased]
+    x = integers(1, 6, 1)
+    layer = core.collapse_stages(stages, order="DCR", padding="valid")
+    np.testing.assert_array_equal(layer.apply(x), chained(x, stages, "DCR", "valid"))
+
+
+def test_biases_of_half_precision_are_added_up_in_single():
+    first = np.zeros((1, 1, 3), np.float16), np.array([1, 2**-11, 2**-11], np.float16), 1
+    second = np.ones((1, 3, 2), np.float16), np.array([2**-11, 0], np.float16), 1
+    layer = core.collapse_stages([first, second], order="DCR")
+    assert layer.bias.dtype == np.float16
+    assert layer.bias.tolist() == [1 + 2**-10 + 2**-10, 1 + 2**-10]  # 1 + 3/2048 goes to the even of its two neighbours
+
+
+def test_a_bias_of_zeros_is_felt_no_further_than_none():
+    stages = [(integers(1, 2, 8), np.zeros(8), 2), (integers(3, 4, 4), None, 2)]
+    assert core.collapse_stages(stages, order="CRD").interior == ((0, 0),)
+
+
 # --- refusals ---
 
 KERNEL = np.ones((3, 3, 4, 2))

@@ -1,11 +1,26 @@
 """Errors of the reference name the argument, the rule and what was received; results have the types that are promised."""
 
 import re
+from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
 import pytest
 
-from subpixel_core import ORDERS, base_shape, channel_permutation, check, icnr_residual, icnr_weight_norm
+from subpixel_core import (
+    ORDERS,
+    ResidualUNetConfig,
+    SubpixelKernel,
+    base_shape,
+    channel_permutation,
+    check,
+    deconv_to_subpixel,
+    icnr_residual,
+    icnr_weight_norm,
+    plan_stages,
+    subpixel_to_deconv,
+    unshift_conv_to_strided,
+)
+from subpixel_core._upsampling import _axis, of_deconv
 
 KERNEL = np.ones((3, 3, 2, 12), np.float32)
 
@@ -139,3 +154,28 @@ def test_what_keeps_a_rule_is_let_through_as_the_type_that_is_promised(call, val
     assert (result, type(result)) == (value, type(value))
     if isinstance(value, tuple):
         assert [type(entry) for entry in result] == [type(entry) for entry in value]
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        deconv_to_subpixel(KERNEL, stride=2),
+        subpixel_to_deconv(KERNEL, scale=2, order="DCR"),
+        unshift_conv_to_strided(KERNEL, scale=1, order="DCR"),
+        of_deconv(KERNEL, None, 2, 0, 0, 1, 1),
+        _axis(3, 2, 1, 1, "minimal"),
+        plan_stages(2, 1, 1),
+        plan_stages(2, 1, 1).stages[0],
+        ResidualUNetConfig(),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_what_is_described_cannot_be_changed(thing):
+    for field in fields(thing):
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, field.name, getattr(thing, field.name))
+
+
+def test_a_layer_without_a_word_about_it_has_one_group_and_no_border():
+    layer = SubpixelKernel(KERNEL, None, (2, 3), "DCR", ((1, 1), (1, 1)), ((0, 0), (0, 0)))
+    assert (layer.groups, layer.interior) == (1, ())

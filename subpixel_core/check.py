@@ -242,6 +242,32 @@ def whole_factors(scale: Any, size: Any, ndim: int) -> tuple[int, ...]:
     return per_axis("scale_factor", tuple(whole), ndim)
 
 
+def neighbours_found(factors: Sequence[int], found: bool) -> None:
+    """Refuse a resize whose framework looks for the nearest pixel in so few digits that it takes a neighbour."""
+    if not found:
+        raise ValueError(f"scale_factor must be one at which mode 'nearest' finds every pixel, in float32; got {tuple(factors)}")
+
+
+def values_at_hand(name: str, device: Any) -> None:
+    """Refuse parameters that hold no values."""
+    if str(device) == "meta":
+        raise ValueError(f"{name} must hold values to be converted; got parameters on the meta device")
+
+
+def exact_everywhere(interior: Sequence[tuple[int, int]]) -> None:
+    """Refuse a chain that is one layer away from the border only."""
+    if any(map(any, interior)):
+        raise ValueError(
+            f"stages must be one layer up to the border: one tap each, or no zeros around all but the first; got an interior of {interior}"
+        )
+
+
+def one_kernel(**not_so: bool) -> None:
+    """Refuse stages that do more than to convolve with one kernel and to shift."""
+    for what in (what for what, so in not_so.items() if so):
+        raise ValueError(f"stages must be convolutions with one kernel each to become one layer; got {what}=True")
+
+
 def unit_steps(stride: Sequence[int]) -> None:
     """Refuse a convolution behind a resize that does not step to every position."""
     if any(step != 1 for step in stride):

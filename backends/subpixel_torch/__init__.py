@@ -1,10 +1,12 @@
 """Sub-pixel convolution for PyTorch: the specification's plans, carried out on tensors."""
 
+from subpixel_torch.convert import convert, from_conv_transpose, from_resize_conv
 from subpixel_torch.initializers import icnr_
 from subpixel_torch.layers import (
     ChainedSubpixelConv1d,
     ChainedSubpixelConv2d,
     ChainedSubpixelConv3d,
+    ExactSubpixelConv,
     PhaseShift,
     SubpixelConv1d,
     SubpixelConv2d,
@@ -17,12 +19,16 @@ __all__ = [
     "ChainedSubpixelConv1d",
     "ChainedSubpixelConv2d",
     "ChainedSubpixelConv3d",
+    "ExactSubpixelConv",
     "PhaseShift",
     "ResidualUNet",
     "SubpixelConv1d",
     "SubpixelConv2d",
     "SubpixelConv3d",
     "box_blur",
+    "convert",
+    "from_conv_transpose",
+    "from_resize_conv",
     "get_parameters",
     "icnr_",
     "inverse_phase_shift",

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import sqrt
-from typing import ClassVar, cast
+from math import prod, sqrt
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subpixel_core import ORDERS, Order, fans, padding_widths, plan_stages
-from subpixel_core.check import Padding, Scale, flag, kernel_fits, layer_input, one_of, per_axis
+from subpixel_core.check import Padding, Scale, flag, kernel_fits, layer_input, one_of, per_axis, something_left
 from subpixel_torch.initializers import icnr_, replicate
 from subpixel_torch.ops import box_blur, phase_shift
 
+Pairs = tuple[tuple[int, int], ...]
 _convolutions: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _uniform = partial(nn.init.kaiming_uniform_, a=sqrt(5))  # what torch's own convolutions start from
 
@@ -33,6 +34,22 @@ def convolve(
         return convolution(x, weight, bias, stride=stride, padding=tuple(before for before, _ in widths), groups=groups)
     last_axis_first = [width for pair in reversed(widths) for width in pair]
     return convolution(F.pad(x, last_axis_first), weight, bias, stride=stride, groups=groups)
+
+
+def _keeping_format(x: Tensor, scale: tuple[int, ...]) -> Tensor:
+    """Return the phase shift in order CRD, in the memory format of ``x``; as the native operation where a graph is exported."""
+    even = len(scale) == 2 and scale[0] == scale[1]
+    if even and (torch.compiler.is_exporting() or memory_format(x) != torch.contiguous_format):
+        return F.pixel_shuffle(x, scale[0])
+    if memory_format(x) == torch.contiguous_format:
+        return phase_shift(x, scale)
+    return phase_shift(x.movedim(1, -1), scale, order="CRD", data_format="channels_last").movedim(-1, 1)
+
+
+def memory_format(x: Tensor) -> torch.memory_format:
+    """Return the format that ``x`` has in memory: that with the channels last only where it is no other."""
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim, torch.contiguous_format)
+    return last if not x.is_contiguous() and x.is_contiguous(memory_format=last) else torch.contiguous_format
 
 
 class PhaseShift(nn.Module):
@@ -176,6 +193,62 @@ class SubpixelConv2d(_SubpixelConv):
 class SubpixelConv3d(_SubpixelConv):
     __doc__ = _SubpixelConv.__doc__
     ndim = 3
+
+
+class ExactSubpixelConv(nn.Module):
+    """A sub-pixel convolution with the zeros before it and the crop behind it that make it equal to another layer, in order CRD.
+
+    Parameters
+    ----------
+    weight : Parameter, shape (out_channels * prod(scale), in_channels / groups, *kernel_size)
+    bias : Parameter, shape (out_channels * prod(scale),), optional
+    scale : tuple of int
+    padding : tuple of (before, after)
+        Zeros at low resolution, one pair per spatial axis.
+    crop : tuple of (first, last)
+        Positions to leave out at high resolution, one pair per spatial axis.
+    groups : int
+    ends : callable, optional
+        From an input and the ``output_size`` of a call, as a transposed convolution takes it, to the padding and crop of that call.
+
+    Shape
+    -----
+    ``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial')``, or both without N, in the memory format of the convolution.
+    """
+
+    def __init__(
+        self,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        scale: tuple[int, ...],
+        padding: Pairs,
+        crop: Pairs,
+        *,
+        groups: int = 1,
+        ends: Callable[[Tensor, list[int]], tuple[Pairs, Pairs]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, bias
+        self.scale, self.padding, self.crop, self.groups, self.ends = scale, padding, crop, groups, ends
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        padding, crop = (self.padding, self.crop) if output_size is None or self.ends is None else self.ends(input, output_size)
+        low = convolve(input, self.weight, self.bias, padding, groups=self.groups)  # (N, C * prod(scale), *spatial)
+        y = _keeping_format(low, self.scale)
+        if not any(map(any, crop)):
+            return y
+        extents = y.shape[-len(crop) :]
+        left = [extent - sum(pair) for extent, pair in zip(extents, crop, strict=True)]
+        something_left(input.shape[-len(crop) :], left)
+        index: tuple[Any, ...] = (..., *(slice(first, first + extent) for (first, _), extent in zip(crop, left, strict=True)))
+        return y[index].contiguous(memory_format=memory_format(y))  # as the layer that it is equal to
+
+    def extra_repr(self) -> str:
+        channels, inputs, *taps = self.weight.shape
+        return (
+            f"{inputs * self.groups}, {channels // prod(self.scale)}, kernel_size={tuple(taps)}, scale={self.scale}, "
+            f"padding={self.padding}, crop={self.crop}, groups={self.groups}, bias={self.bias is not None}"
+        )
 
 
 class _ChainedSubpixelConv(nn.Module):

@@ -10,7 +10,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = {name: ROOT / "backends" / f"subpixel_{name}" for name in ("torch", "tensorflow", "jax")}
 CORE = ROOT / "subpixel_core"
 CALLBACKS = {"pure_callback", "io_callback", "py_function", "numpy_function", "py_func", "callback", "host_callback", "debug_callback"}
-AT_THE_FILE = {"get_parameters", "set_parameters", "save_weights", "load_weights"}  # where arrays are what they are about
+AT_THE_FILE = {
+    "get_parameters",
+    "set_parameters",
+    "save_weights",
+    "load_weights",
+    "_array",
+    "_tensor",
+}  # where arrays are what they are about
 THROUGH_NUMPY = {"numpy", "asarray", "array", "tolist", "item", "from_numpy"}
 
 

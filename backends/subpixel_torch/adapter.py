@@ -19,6 +19,9 @@ _layers = {
     3: (backend.SubpixelConv3d, backend.ChainedSubpixelConv3d),
 }
 
+_transposed: Mapping[int, Any] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_convolutions: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
 
 class TorchAdapter:
     """`subpixel_torch` on NumPy arrays."""
@@ -29,6 +32,7 @@ class TorchAdapter:
         "operations": (
             *("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
             *("unet", "unet_mixed", "unet_gradients", "unet_steps", "save_weights", "load_weights"),
+            *("from_conv_transpose", "from_resize_conv"),
         ),
         "orders": ("DCR", "CRD", "DRC", "RCD"),
         "data_formats": ("channels_last", "channels_first"),
@@ -150,6 +154,33 @@ class TorchAdapter:
                     for name, array in arrays.items():
                         getattr(stage, _names[name]).copy_(_from_canonical(self.to_native(array, device), _names[name]))
         return _JudgedLayer(self, module, stages)
+
+    def from_conv_transpose(
+        self, x: Tensor, kernel: np.ndarray, bias: np.ndarray | None, *, stride: Any, padding: Any, output_padding: Any, device: str
+    ) -> Tensor:
+        deconvolution = _transposed[len(stride)]
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding, "bias": bias is not None, "device": device}
+        module = deconvolution(*kernel.shape[-2:], kernel.shape[:-2], **options)
+        self._load(module, {"weight": np.moveaxis(kernel, (-2, -1), (0, 1)), "bias": bias}, device)  # (Ci, Co, *K)
+        return backend.from_conv_transpose(module)(x.movedim(-1, 1).contiguous()).movedim(1, -1)
+
+    def from_resize_conv(self, x: Tensor, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, padding: Any, device: str) -> Tensor:
+        # torch's convolution has the same zeros at both ends: of other pairs the larger, and what is too much is cropped from the output.
+        taps = kernel.shape[:-2]
+        pairs = [(0, 0)] * len(taps) if padding == "valid" else [((k - 1) // 2, k // 2) for k in taps] if padding == "same" else padding
+        both = tuple(max(pair) for pair in pairs)
+        module = _convolutions[len(scale)](*kernel.shape[-2:], taps, padding=both, bias=bias is not None, device=device)
+        self._load(module, {"weight": np.moveaxis(kernel, (-2, -1), (1, 0)), "bias": bias}, device)  # (Co, Ci, *k)
+        resize = nn.Upsample(scale_factor=tuple(map(float, scale)))
+        y = backend.from_resize_conv(resize, module)(x.movedim(-1, 1).contiguous()).movedim(1, -1)
+        ends = [(more - before, more - after) for more, (before, after) in zip(both, pairs, strict=True)]
+        return y[(slice(None), *(slice(first, extent - last) for (first, last), extent in zip(ends, y.shape[1:-1], strict=True)))]
+
+    def _load(self, module: nn.Module, arrays: Mapping[str, np.ndarray | None], device: str) -> None:
+        with torch.no_grad():
+            for name, array in arrays.items():
+                if array is not None:
+                    getattr(module, name).copy_(self.to_native(np.ascontiguousarray(array), device))
 
     def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> "_JudgedNetwork":
         model = backend.ResidualUNet(ResidualUNetConfig(**config))

@@ -21,7 +21,11 @@ CORE_OPERATIONS = OPERATIONS | {
 }
 OURS = {
     "numpy": (CORE_OPERATIONS, {"eager"}, {"cpu"}),
-    "torch": (BACKEND_OPERATIONS, {"eager", "compile", "compile-dynamic", "vmap"}, {"cpu", "cuda"}),
+    "torch": (
+        BACKEND_OPERATIONS | {"from_conv_transpose", "from_resize_conv"},
+        {"eager", "compile", "compile-dynamic", "vmap"},
+        {"cpu", "cuda"},
+    ),
     "tensorflow": (BACKEND_OPERATIONS, {"eager", "function", "function-dynamic", "function-xla"}, {"cpu", "cuda"}),
     "jax": (BACKEND_OPERATIONS | {"from_conv_transpose", "from_resize_conv"}, {"eager", "jit", "jit-dynamic", "vmap"}, {"cpu", "cuda"}),
 }

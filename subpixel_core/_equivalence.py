@@ -364,7 +364,6 @@ def unshift_conv_to_strided(
     ndim, taps = weights.ndim - 2, weights.shape[:-2]
     factors = check.per_axis("scale", scale, ndim)
     check.one_of("order", order, ORDERS)
-    check.multiple("channels", weights.shape[-2], prod(factors), f"the product of scale={factors}")
     zeros = check.padding_widths(padding, taps)
     if bias is not None:
         check.bias_shape(np.shape(bias), weights.shape[-1])

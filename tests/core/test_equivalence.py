@@ -45,6 +45,13 @@ def test_every_small_transposed_convolution_is_a_subpixel_one(taps, form):
     assert judged > 80
 
 
+def test_without_a_word_nothing_is_cropped_added_spread_or_grouped():
+    kernel, x = integers(4, 3, 3, 2), integers(1, 3, 2, 3)
+    expected = oracle.conv_transpose(x, kernel, stride=(2, 2), padding=(0, 0), output_padding=(0, 0))
+    np.testing.assert_array_equal(core.deconv_to_subpixel(kernel, stride=2).apply(x), expected)
+    np.testing.assert_array_equal(core.fractionally_strided_conv(x, kernel, stride=2), expected)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("form", FORMS)
 def test_axes_have_their_own_kernel_stride_and_padding(form, order):

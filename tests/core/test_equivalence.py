@@ -83,6 +83,16 @@ def test_the_zeros_between_the_pixels_cost_the_product_of_the_stride():
     assert deconv.macs((8, 8)) == 4 * 4 * 3 * 2 * 64
 
 
+def test_no_positions_have_no_macs_and_are_enlarged_to_those_that_the_kernel_reaches():
+    kernel = integers(4, 4, 3, 4)
+    shared, back = core.deconv_to_subpixel(kernel, stride=2), core.subpixel_to_deconv(kernel, scale=2, order="DCR")
+    strided = core.conv_unshift_to_strided(kernel, scale=2, order="DCR", padding="valid")
+    assert shared.extents((0, 3)) == (2, 8)
+    assert (back.macs((0, 3)), back.macs((1, 3))) == (0, back.kernel.size * 3)
+    assert (strided.macs((3, 8)), strided.macs((5, 8))) == (0, strided.kernel.size * 2)
+    assert (shared.macs((0, 3)), shared.macs(0)) == (shared.kernel.size * 4, shared.kernel.size)
+
+
 def test_an_empty_output_is_empty_and_a_smaller_one_is_refused():
     layer = core.deconv_to_subpixel(integers(2, 3, 2), integers(2), stride=1, padding=1)
     assert layer.apply(integers(2, 1, 3)).shape == (2, 0, 2)

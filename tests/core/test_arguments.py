@@ -20,8 +20,10 @@ from subpixel_core import (
     subpixel_to_deconv,
     unshift_conv_to_strided,
 )
+from subpixel_core._unet import network
 from subpixel_core._upsampling import _axis, of_deconv
 
+NETWORK = network(ResidualUNetConfig())
 KERNEL = np.ones((3, 3, 2, 12), np.float32)
 
 
@@ -167,6 +169,11 @@ def test_what_keeps_a_rule_is_let_through_as_the_type_that_is_promised(call, val
         plan_stages(2, 1, 1),
         plan_stages(2, 1, 1).stages[0],
         ResidualUNetConfig(),
+        NETWORK,
+        NETWORK.stem,
+        NETWORK.norm,
+        NETWORK.encoder[0][0],
+        NETWORK.head[0],
     ],
     ids=lambda thing: type(thing).__name__,
 )

@@ -98,11 +98,13 @@ class JaxAdapter:
     def vjp(self, function: Callable[[Array], Array], x: Array, cotangent: Array) -> Array:
         return jax.vjp(function, x)[1](cotangent)[0]
 
-    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+    def icnr(
+        self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any, dtype: str = "float32"
+    ) -> np.ndarray:
         def initializer(key: Array, shape: Any, dtype: Any = None) -> Array:
             return jnp.asarray(base(tuple(shape)))
 
-        return np.asarray(backend.icnr(initializer, scale, order)(jax.random.key(0), shape))
+        return np.asarray(backend.icnr(initializer, scale, order)(jax.random.key(0), shape, dtype))
 
     def box_blur(self, x: Array, scale: Any) -> Array:
         return backend.box_blur(x, scale)

@@ -105,11 +105,13 @@ class TensorFlowAdapter:
             y = function(x)
         return tape.gradient(y, x, output_gradients=cotangent)
 
-    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+    def icnr(
+        self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any, dtype: str = "float32"
+    ) -> np.ndarray:
         def initializer(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
             return tf.constant(base(shape))
 
-        return backend.ICNR(initializer, scale, order)(shape).numpy()
+        return backend.ICNR(initializer, scale, order)(shape, dtype).numpy()
 
     def box_blur(self, x: tf.Tensor, scale: Any) -> tf.Tensor:
         return backend.box_blur(x, scale)

@@ -121,12 +121,14 @@ class TorchAdapter:
     def vjp(self, function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Tensor) -> Tensor:
         return torch.func.vjp(function, x)[1](cotangent)[0]
 
-    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+    def icnr(
+        self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any, dtype: str = "float32"
+    ) -> np.ndarray:
         def initializer(tensor: Tensor) -> Tensor:
             drawn = torch.from_numpy(base((*tensor.shape[2:], *tensor.shape[1::-1])))
             return tensor.copy_(_from_canonical(drawn))
 
-        weight = torch.empty(shape[-1], shape[-2], *shape[:-2])
+        weight = torch.empty(shape[-1], shape[-2], *shape[:-2], dtype=getattr(torch, dtype))
         return _to_canonical(backend.icnr_(weight, scale, order=order, initializer=initializer)).numpy()
 
     def box_blur(self, x: Tensor, scale: Any) -> Tensor:

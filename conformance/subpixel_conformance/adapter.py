@@ -139,11 +139,14 @@ class AdapterProtocol(Protocol):
         """Return the vector-Jacobian product of ``function`` at ``x``, by the framework's own differentiation."""
 
     # --- class init ---
-    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str) -> np.ndarray:
-        """Return a kernel of canonical ``shape`` (*k, Ci, C·Πr), made by the implementation's initializer from ``base``.
+    def icnr(
+        self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str, dtype: str = "float32"
+    ) -> np.ndarray:
+        """Return a kernel of canonical ``shape`` (*k, Ci, C·Πr), made by the implementation's initializer from ``base``, in ``dtype``.
 
         ``base`` stands for the base initializer: it is called with the canonical shape that the initializer asks for and returns an array.
-        The adapter transposes between that and the framework's own layout, in both directions, and adds nothing.
+        The adapter transposes between that and the framework's own layout, in both directions, and adds nothing. ``dtype`` is given where
+        it is not float32: it is float64 then, for those that claim it.
         """
 
     def icnr_bias(self, bias: np.ndarray, scale: Any, *, order: str) -> np.ndarray:

@@ -184,7 +184,7 @@ def _keywords(function: Callable[..., Any]) -> set[str] | None:
 def _called(function: Callable[..., Any], scale_at: int | None) -> Callable[..., Any]:
     """Return ``function`` called without ``order`` and ``data_format`` where it does not take them, with an integer at ``scale_at``."""
     accepted = _keywords(function)
-    dropped = set() if accepted is None else {"order", "data_format"} - accepted
+    dropped = set() if accepted is None else {"order", "data_format", "dtype"} - accepted
 
     def call(*given: Any, **options: Any) -> Any:
         values = list(given)

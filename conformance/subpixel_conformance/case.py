@@ -176,6 +176,14 @@ def claims_of(adapter: AdapterProtocol) -> Claims:
     return claims
 
 
+_BULK = ("float32", "float64", "float16", "bfloat16", *(name for name in reversed(DTYPES) if name != "bool"), "bool")
+
+
+def bulk_dtype(claims: Claims) -> str:
+    """Return the dtype in which most cases are put to an implementation: float32 where it is claimed, else the next best that is."""
+    return next((name for name in _BULK if name in claims.dtypes), "float32")
+
+
 def dtype_of(name: str) -> np.dtype[Any]:
     """Return the NumPy dtype of that name; "bfloat16" comes from ml_dtypes.
 

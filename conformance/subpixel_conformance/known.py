@@ -145,9 +145,11 @@ def _applied(entry: KnownFailure, run: "Run") -> Iterator[str]:
 
 def _stale(entry: KnownFailure, runs: Sequence["Run"], matched: Sequence[Result]) -> str:
     """Return why an entry names nothing that is judged, or nothing where it only waits for another call."""
+    from subpixel_conformance.case import Claims, bulk_dtype
     from subpixel_conformance.cases import all_cases
 
-    cases = all_cases("full")
+    dtypes = {bulk_dtype(Claims(dtypes=run.claims.get("dtypes", ("float32",)))) for run in runs}
+    cases = [case for dtype in dtypes or {"float32"} for case in all_cases("full", dtype=dtype)]
     if entry.case is not None and all(case.id != entry.case for case in cases):
         return "there is no such case"
     if entry.clause is not None and all(entry.clause not in case.clauses for case in cases):

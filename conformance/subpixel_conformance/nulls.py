@@ -362,9 +362,11 @@ class InverseTransformNetwork(unet.HonestNetwork):
         return step.std * np.array([NormalDist().inv_cdf(value) for value in uniform]).reshape(shape)
 
 
-def _networks(name: str, network: type[unet.HonestNetwork], *more: str, dtypes: tuple[str, ...]) -> Any:
+def _networks(
+    name: str, network: type[unet.HonestNetwork], *more: str, dtypes: tuple[str, ...], modes: tuple[str, ...] = ("eager",)
+) -> Any:
     operations = ("unet", "unet_arithmetic", *more)
-    claims = {"operations": operations, "dtypes": dtypes, "refusals": ("UN-014", "UN-015")}
+    claims = {"operations": operations, "dtypes": dtypes, "modes": modes, "refusals": ("UN-014", "UN-015")}
     return honest.Honest(name, claims=claims, unet=network, unet_arithmetic=unet._Arithmetic)
 
 
@@ -372,6 +374,7 @@ def all_nulls() -> tuple[Any, ...]:
     """Return every null mutant: an adapter that must pass."""
     return (
         honest.Honest("the oracle itself", claims={"modes": ("eager", "jit", "jit-dynamic", "vmap")}),
+        *(honest.Honest(f"the oracle in {dtype} alone", claims={"dtypes": (dtype,)}) for dtype in ("float16", "bfloat16", "uint8", "bool")),
         _pair("slices", sliced, honest.DTYPES),
         _pair("a gather by flat index", gathered, honest.DTYPES),
         _pair("one-hot matrices", one_hot, ("int64",)),
@@ -392,8 +395,9 @@ def all_nulls() -> tuple[Any, ...]:
         _networks(
             "the U-Net of the oracle",
             unet.HonestNetwork,
-            *("unet_mixed", "unet_gradients", "unet_steps"),
+            *("unet_mixed", "unet_gradients", "unet_steps", "vjp"),
             dtypes=("float32", "float64", "bfloat16"),
+            modes=("eager", "jit", "function"),
         ),
         _networks("normal values by inverse transform", InverseTransformNetwork, dtypes=("float32",)),
         _networks("a U-Net that adds in float32, from the last term", Float32Network, dtypes=("float32", "float64")),

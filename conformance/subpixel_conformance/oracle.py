@@ -80,12 +80,12 @@ def _moves(batch: Shape, spatial: Shape, channels: int, scale: Shape, order: str
     low_shape = _shape(batch, spatial, channels * prod(scale), data_format)
     high_shape = _shape(batch, tuple(r * extent for r, extent in zip(scale, spatial, strict=True)), channels, data_format)
     low, high = [], []
+    block = [(o, [channel_index(order, c, o, scale, channels) for c in range(channels)]) for o in offsets(scale)]
     for n in product(*(range(extent) for extent in batch)):
         for i in product(*(range(extent) for extent in spatial)):
-            for o in offsets(scale):
-                for c in range(channels):
-                    k = channel_index(order, c, o, scale, channels)
-                    position = tuple(r * at + inside for r, at, inside in zip(scale, i, o, strict=True))
+            for o, indices in block:
+                position = tuple(r * at + inside for r, at, inside in zip(scale, i, o, strict=True))
+                for c, k in enumerate(indices):
                     low.append(_flat(_shape(n, i, k, data_format), low_shape))
                     high.append(_flat(_shape(n, position, c, data_format), high_shape))
     return np.array(low, dtype=np.int64), np.array(high, dtype=np.int64)

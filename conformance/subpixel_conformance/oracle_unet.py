@@ -573,7 +573,17 @@ class Unet:
     # gradients
 
     def backward(self, params: Mapping[str, Any], run: Run, cotangent: Any, *, training: bool = False) -> Arrays:
-        """Return the gradient of ``<y, cotangent>`` for everything learned, going back through the steps."""
+        """Return the gradient of ``<y, cotangent>`` for everything learned."""
+        gradients, _ = self._back(params, run, cotangent, training)
+        return {name: gradients[name] for name in self.learned}
+
+    def input_gradient(self, params: Mapping[str, Any], run: Run, cotangent: Any, spatial: Shape) -> np.ndarray:
+        """Return the gradient of ``<y, cotangent>`` for the input, whose extents are ``spatial``, outside training."""
+        _, pulled = self._back(params, run, cotangent, False)
+        return pulled["x"][_part((0,) * self.ndim, spatial)]
+
+    def _back(self, params: Mapping[str, Any], run: Run, cotangent: Any, training: bool) -> tuple[Arrays, Arrays]:
+        """Go back through the steps: return the gradients for what is learned, and for the value of every step."""
         gradients: Arrays = {}
         pulled: dict[str, np.ndarray] = {}
 
@@ -603,7 +613,7 @@ class Unet:
                 first = inputs[0].shape[-1]
                 give(step.reads[0], g[..., :first])
                 give(step.reads[1], g[..., first:])
-        return {name: gradients[name] for name in self.learned}
+        return gradients, pulled
 
     def gradient_errors(self, params: Mapping[str, Any], run: Run, cotangent: Any, u: float, cotangent_error: Any = 0.0) -> Arrays:
         """Return how far each gradient may be off in a computation with unit roundoff ``u``, for a network without normalization.

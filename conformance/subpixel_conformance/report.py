@@ -79,6 +79,7 @@ def tail(run: Run) -> dict[str, Any]:
         "judged": run.judged,
         "processes": run.processes,
         "seconds": round(run.seconds, 3),
+        "suite_seconds": round(run.suite_seconds, 3),
         "exhibits": run.exhibits,
     }
 

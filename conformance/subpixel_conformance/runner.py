@@ -54,7 +54,8 @@ class Run:
     """One adapter on one device.
 
     ``error`` is what kept it from being judged to the end, ``counted`` whether its verdict is asked for, ``pictures`` how the names of the
-    files begin that hold the pictures of its exhibits.
+    files begin that hold the pictures of its exhibits. ``seconds`` are those of the whole run, ``suite_seconds`` those from the start of
+    its first case to its last result: without what comes before, the start of a process and the import of a framework.
     """
 
     adapter: str
@@ -75,6 +76,7 @@ class Run:
     note: str = ""
     pictures: str = ""
     seconds: float = 0.0
+    suite_seconds: float = 0.0
     processes: int = 0
 
     @property
@@ -310,6 +312,7 @@ class _Work:
         self.busy = self.attempts = 0
         self.over = False
         self.headed: float | None = None
+        self.first_case: float | None = None
         self.began = time.monotonic()
         self.folder = folder / str(number)
         self.claims = self.folder / "claims"
@@ -516,12 +519,15 @@ class _Reader:
                 self.headed = True
             case "start":
                 self.case, self.exhibit = record.get("case"), record.get("exhibit")
+                if self.work.first_case is None and self.case is not None:
+                    self.work.first_case = time.monotonic()
             case "result":
                 fields = {name: value for name, value in record.items() if name not in ("type", "harness_error")}
                 result = Result(**fields | {"clauses": tuple(fields["clauses"])})
                 if result.case != self.case:
                     raise ValueError(f"a result must be that of the case that was begun, {self.case}; got {result.case}")
                 run.results.append(result)
+                run.suite_seconds = time.monotonic() - (self.work.first_case or self.work.began)
                 if record["harness_error"]:
                     run.error = run.error or result.message
                 self.case = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
-from .case import Case
+from .case import Case, bulk_dtype, claims_of
 from .cases import all_cases
 from .clauses import clauses
 from .judge import Watched, judge
@@ -131,16 +131,22 @@ def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:
         return SelftestReport(_told(pool.map(_finding, range(total)), total, progress), required, rearranged.result())
 
 
+def cases_for(adapter: Any) -> tuple[Case, ...]:
+    """Return the quick cases that an implementation is put to."""
+    return all_cases("quick", dtype=bulk_dtype(claims_of(adapter)))
+
+
 def _rearranged() -> Tally:
     return tally(all_cases("quick"))
 
 
 def _finding(number: int) -> Finding:
     """Return the finding on one implementation, counted over the mutants and then the null mutants."""
-    cases, wrong = all_cases("quick"), all_mutants()
+    wrong = all_mutants()
     if number < len(wrong):
-        return examine(wrong[number].adapter, cases, wrong[number])
-    return examine(all_nulls()[number - len(wrong)], cases)
+        return examine(wrong[number].adapter, cases_for(wrong[number].adapter), wrong[number])
+    right = all_nulls()[number - len(wrong)]
+    return examine(right, cases_for(right))
 
 
 def _told(findings: Iterable[Finding], total: int, progress: Progress | None) -> tuple[Finding, ...]:

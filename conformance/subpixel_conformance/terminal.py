@@ -127,7 +127,9 @@ class PlainProgress(Progress):
         """Say what became of a run."""
         passed = f"{run.counts.get('pass', 0)} of {cases(run.judged, 'judged case')} passed" if run.judged else "nothing was judged"
         besides = f"; {unjudged(run)}" if unjudged(run) else ""
-        self._say(f"{label(run)}: {run.verdict}, {passed} in {run.seconds:.0f} s{besides}")
+        self._say(
+            f"{label(run)}: {run.verdict}, {passed} in {run.suite_seconds:.1f} s, {run.seconds:.1f} s with what is not the suite{besides}"
+        )
 
 
 class RichProgress(Progress):

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import pytest
 
 from . import known, registry
-from .case import Case, claims_of
+from .case import Case, bulk_dtype, claims_of
 from .cases import all_cases
 from .judge import Watched, judge
 from .result import WRONG
@@ -60,7 +60,8 @@ class ConformanceTests:
         claims = claims_of(adapter)
         watched = {device: Watched(adapter, device) for device in self.devices or claims.devices}
         entries = () if self.known_failures is None else known.read(Path(self.known_failures))
-        cases = [case for case in all_cases(self.profile, self.seed) if case.needs.missing(claims) is None]
+        possible = all_cases(self.profile, self.seed, bulk_dtype(claims))
+        cases = [case for case in possible if case.needs.missing(claims) is None]
         judged = [pytest.param((case, on, device, entries), id=f"{device}-{case.id}") for device, on in watched.items() for case in cases]
         if not judged:
             raise pytest.Collector.CollectError(f"{type(self).__name__}: the adapter claims nothing that the suite judges")

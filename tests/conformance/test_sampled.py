@@ -13,7 +13,7 @@ from subpixel_conformance.mutants.honest import Honest
 
 def drawn(adapter, seed, order="DRC"):
     seen = []
-    sampled.searched(seen.append, sampled.calls(adapter, "phase_shift", order), 15, seed)
+    sampled.searched(seen.append, sampled.calls(adapter, "phase_shift", order, "float32"), 15, seed)
     return seen
 
 

@@ -53,10 +53,12 @@ class Monai(TorchEager):
         """Return ``pixelunshuffle(x, spatial_dims, r)``."""
         return pixelunshuffle(x, len(scale), one_factor(scale))
 
-    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str) -> np.ndarray:
+    def icnr(
+        self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str, dtype: str = "float32"
+    ) -> np.ndarray:
         """Return the kernel that ``icnr_init`` writes into a convolution of this shape."""
         *taps, inputs, outputs = shape
-        conv = CONVOLUTIONS[len(taps)](inputs, outputs, tuple(taps), bias=False)
+        conv = CONVOLUTIONS[len(taps)](inputs, outputs, tuple(taps), bias=False, dtype=getattr(torch, dtype))
 
         def init(weight: torch.Tensor) -> torch.Tensor:
             asked = canonical(weight).shape

@@ -180,7 +180,9 @@ class ReferenceAdapter(Adapter):
         """Probe, since NumPy differentiates nothing: the functions of the suite are linear."""
         return probed(function, x, cotangent)
 
-    def icnr(self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any) -> np.ndarray:
+    def icnr(
+        self, base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: Any, dtype: str = "float32"
+    ) -> np.ndarray:
         return core.icnr(base(core.base_shape(shape, scale)), scale, order=order)
 
     def icnr_bias(self, bias: np.ndarray, scale: Any, *, order: Any) -> np.ndarray:

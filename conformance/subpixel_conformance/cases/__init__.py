@@ -6,13 +6,15 @@ from ..case import Case
 from . import equivalence, execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
 
 PROFILES = ("quick", "full")
+REAL = ("float32", "float64", "float16", "bfloat16")
 
 
 @cache
-def all_cases(profile: str = "quick", seed: int = 0) -> tuple[Case, ...]:
+def all_cases(profile: str = "quick", seed: int = 0, dtype: str = "float32") -> tuple[Case, ...]:
     """Return every case of a profile, in the order of the specification. "full" holds all of "quick".
 
-    ``seed`` chooses what the sampled cases draw; their ids, and all other cases, are the same for every seed.
+    ``seed`` chooses what the sampled cases draw; their ids, and all other cases, are the same for every seed. Most cases are in ``dtype``,
+    for which `bulk_dtype` of the claims is best; layers and gradients need a floating-point dtype, and are in float32 where it is none.
 
     Raises
     ------
@@ -21,5 +23,14 @@ def all_cases(profile: str = "quick", seed: int = 0) -> tuple[Case, ...]:
     """
     if profile not in PROFILES:
         raise ValueError(f"profile must be quick or full; got {profile!r}")
-    areas = (shift, refusals, execution, gradient, init, layer, precision, stages, equivalence, unet, weights)
-    return (*(case for area in areas for case in area.cases(profile)), *sampled.cases(profile, seed))
+    real = dtype if dtype in REAL else "float32"
+    return (
+        *shift.cases(profile, dtype),
+        *refusals.cases(dtype, real),
+        *execution.cases(profile, dtype, real),
+        *gradient.cases(profile, real),
+        *init.cases(profile, real),
+        *layer.cases(profile, real),
+        *(case for area in (precision, stages, equivalence, unet, weights) for case in area.cases(profile)),
+        *sampled.cases(profile, seed, dtype, real),
+    )

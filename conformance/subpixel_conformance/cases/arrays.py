@@ -16,11 +16,16 @@ class Labelled:
     source: str
 
 
-def labelled(shape: tuple[int, ...], dtype: str) -> list[Labelled]:
-    """Return arrays of ``shape`` that together give every position its own label.
+_STEPS = {**dict.fromkeys(("int32", "uint32", "float64"), 2**24 + 403), **dict.fromkeys(("int64", "uint64"), 2**53 + 5)}
+"""From one label to the next, where a dtype holds more than float32, or float64, does: odd, so that integers that wrap stay different."""
 
-    One array suffices where the dtype holds enough values. Bytes count modulo 251, a prime, so that no axis is a multiple of the period.
-    bool takes one array for every bit of the index. bfloat16 and float16 count in bit patterns, upwards from 1.
+
+def labelled(shape: tuple[int, ...], dtype: str) -> list[Labelled]:
+    """Return arrays of ``shape`` that together give every position its own label, a third of the labels negative where the dtype has signs.
+
+    One array suffices where the dtype holds enough values. Integers of 8 bits count modulo 251, a prime, so that no axis is a multiple of
+    the period; a second array counts the periods. bool takes one array for every bit of the index. bfloat16 and float16 count in bit
+    patterns, upwards from 1, every other one negative. What passes through a narrower dtype on its way loses its label.
     """
     size = prod(shape)
     count = f"np.arange({size})"
@@ -32,17 +37,31 @@ def labelled(shape: tuple[int, ...], dtype: str) -> list[Labelled]:
             for bit in range(bits)
         ]
     if dtype in ("int8", "uint8"):
-        array = (index % 251 - (125 if dtype == "int8" else 0)).astype(dtype)
-        shifted = " - 125" if dtype == "int8" else ""
-        return [Labelled(array.reshape(shape), f'({count} % 251{shifted}).astype("{dtype}").reshape({shape})')]
+        shifted, text = (125, " - 125") if dtype == "int8" else (0, "")
+        arrays = []
+        for period in range(1 if size <= 251 else 2):
+            array = (index // 251**period % 251 - shifted).astype(dtype)
+            arrays.append(Labelled(array.reshape(shape), f'({count} // {251**period} % 251{text}).astype("{dtype}").reshape({shape})'))
+        return arrays
     if dtype in ("float16", "bfloat16"):
         one = {"float16": 0x3C00, "bfloat16": 0x3F80}[dtype]
-        array = (one + index % 16384).astype(np.uint16).view(dtype_of(dtype))
-        return [Labelled(array.reshape(shape), f'({one:#06x} + {count} % 16384).astype("uint16").view("{dtype}").reshape({shape})')]
+        arrays = []
+        for period in range(1 if size <= 16384 else 2):
+            bits = one + index // 16384**period % 16384 | index % 2 << 15
+            source = (
+                f'({one:#06x} + {count} // {16384**period} % 16384 | {count} % 2 << 15).astype("uint16").view("{dtype}").reshape({shape})'
+            )
+            arrays.append(Labelled(bits.astype(np.uint16).view(dtype_of(dtype)).reshape(shape), source))
+        return arrays
+    first = size // 3
     if dtype in ("complex64", "complex128"):
-        array = (index - 1j * (index + 0.5)).astype(dtype)
-        return [Labelled(array.reshape(shape), f'({count} - 1j * ({count} + 0.5)).astype("{dtype}").reshape({shape})')]
-    return [Labelled(index.astype(dtype).reshape(shape), f'{count}.astype("{dtype}").reshape({shape})')]
+        array = (index - first - 1j * (index + 0.5)).astype(dtype)
+        return [Labelled(array.reshape(shape), f'({count} - {first} - 1j * ({count} + 0.5)).astype("{dtype}").reshape({shape})')]
+    step = _STEPS.get(dtype, 1)
+    times = f" * {step}" if step > 1 else ""
+    return [
+        Labelled(((index - first) * step).astype(dtype).reshape(shape), f'(({count} - {first}){times}).astype("{dtype}").reshape({shape})')
+    ]
 
 
 def special_bits(dtype: str, size: int) -> np.ndarray:

@@ -116,14 +116,14 @@ def layer_on_device(adapter: AdapterProtocol, device: str, *, config: LayerConfi
 
 def gradient_on_device(adapter: AdapterProtocol, device: str, *, call: Call) -> None:
     """Demand that the gradient of the shift lies on the device."""
-    (x,), (cotangent,) = labelled(call.shape, call.dtype), labelled(call.output_shape, call.dtype)
+    x, cotangent = labelled(call.shape, call.dtype)[0], labelled(call.output_shape, call.dtype)[0]
     native = [adapter.to_native(values.array.copy(), device) for values in (x, cotangent)]
     adapter.to_numpy(adapter.vjp(call.function(adapter), *native))
 
 
 def stays_on_device(adapter: AdapterProtocol, device: str, *, call: Call, case: str) -> None:
     """Demand that the input lies on the device that was asked for, and so does the result."""
-    (x,) = labelled(call.shape, call.dtype)
+    x = labelled(call.shape, call.dtype)[0]
     native = adapter.to_native(x.array.copy(), device)
     for what, tensor in [("the input", native), ("the result", call.function(adapter)(native))]:
         found = adapter.device_of(tensor)
@@ -131,8 +131,11 @@ def stays_on_device(adapter: AdapterProtocol, device: str, *, call: Call, case: 
             raise Mismatch(f"EX-003 ({case}): {what} must lie on {device}; got {found}")
 
 
-def cases(profile: str) -> Iterator[Case]:
-    """Yield the cases of EX: few for every mode in the quick profile, all orders, formats and operations in the full one."""
+def cases(profile: str, dtype: str, real: str) -> Iterator[Case]:
+    """Yield the cases of EX: few for every mode in the quick profile, all orders, formats and operations in the full one.
+
+    Those of the shift are in ``dtype``, those of gradients and layers in ``real``.
+    """
     calls = list(REPRESENTATIVES)
     if profile == "full":
         for order in ORDERS:
@@ -147,27 +150,32 @@ def cases(profile: str) -> Iterator[Case]:
             continue
         dynamic = mode.endswith("dynamic")
         clause, check = ("EX-002", unknown_extents) if dynamic else ("EX-001", compiled_equals_eager)
-        chosen = dict.fromkeys(call for call in calls if profile == "full" or not (mode.startswith("compile") and call in SLOW))
-        typed = [replace(call, dtype=dtype) for dtype in DTYPES for call in REPRESENTATIVES[2:3]] if profile == "full" else []
+        chosen = [
+            replace(call, dtype=dtype)
+            for call in dict.fromkeys(calls)
+            if profile == "full" or not (mode.startswith("compile") and call in SLOW)
+        ]
+        typed = [replace(REPRESENTATIVES[2], dtype=other) for other in DTYPES if other != dtype] if profile == "full" else []
         for call in (*chosen, *typed):
             if mode == "vmap":
                 call = replace(call, batch=(3, *call.batch))
             case = f"{clause}/{mode}-{call.slug}"
             needs = call.needs(mode=mode, batch_ndim=1 if mode == "vmap" else len(call.batch))
             yield Case(case, (clause,), "shift", needs, partial(check, call=call, mode=mode, case=case))
-        yield from _derived(mode, clause, profile == "full")
-    yield from _places()
+        yield from _derived(mode, clause, real, profile == "full")
+    yield from _places(real)
     for order in ORDERS:
         for data_format in DATA_FORMATS:
             for operation in OPERATIONS:
-                call = Call(operation, (2, 2), order, data_format, (2,), (3, 5), 3)
+                call = Call(operation, (2, 2), order, data_format, (2,), (3, 5), 3, dtype)
                 case = f"EX-003/{call.slug}"
                 yield Case(case, ("EX-003",), "shift", call.needs(), partial(stays_on_device, call=call, case=case))
 
 
-def _derived(mode: str, clause: str, full: bool) -> Iterator[Case]:
+def _derived(mode: str, clause: str, dtype: str, full: bool) -> Iterator[Case]:
     """Yield the compiled gradients and layers of one mode."""
     for call in PULLED if full else PULLED[:1]:
+        call = replace(call, dtype=dtype)
         if mode == "vmap":
             call = replace(call, batch=(3, *call.batch))
         case = f"{clause}/{mode}-gradient-{call.slug}"
@@ -176,17 +184,20 @@ def _derived(mode: str, clause: str, full: bool) -> Iterator[Case]:
         check = partial(compiled_gradient, call=call, mode=mode, clause=clause, case=case)
         yield Case(case, (clause, "GR-002" if call.inverse else "GR-001"), "gradient", needs, check)
     for what, config in LAYERS if full else LAYERS[:1]:
+        config = replace(config, dtype=dtype)
         case = f"{clause}/{mode}-layer-{what}-{config.order}-{'x'.join(map(str, config.scale))}"
         check = partial(compiled_layer, config=config, mode=mode, clause=clause, case=case)
         yield Case(case, (clause, "SC-004" if config.factors else "SC-001"), "layer", replace(needs_layer(config), mode=mode), check)
 
 
-def _places() -> Iterator[Case]:
+def _places(dtype: str) -> Iterator[Case]:
     """Yield the cases of EX-003 for gradients and layers. For all other operations `Watched` demands it wherever they are judged."""
     for call in PULLED:
+        call = replace(call, dtype=dtype)
         needs: Needs = call.needs(operations=(call.operation, "vjp"))
         yield Case(f"EX-003/gradient-{call.slug}", ("EX-003",), "gradient", needs, partial(gradient_on_device, call=call))
     for what, config in LAYERS:
+        config = replace(config, dtype=dtype)
         for gradients in (False, True) if config.activation is None else (False,):
             needs = needs_layer(config)
             if gradients:

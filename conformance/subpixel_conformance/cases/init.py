@@ -21,25 +21,30 @@ Parameters = list[dict[str, np.ndarray]]
 
 
 def _initialized(
-    adapter: AdapterProtocol, base: tuple[int, ...], scale: tuple[int, ...], order: str
+    adapter: AdapterProtocol, base: tuple[int, ...], scale: tuple[int, ...], order: str, dtype: str = "float32"
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the kernel that the implementation makes of labelled values, and what the base initializer was asked for."""
+    """Return the kernel that the implementation makes of labelled values, and what the base initializer was asked for.
+
+    Labels of float64 are none of float32.
+    """
+    between = 2.0**-40 if dtype == "float64" else 0.0
     asked: list[np.ndarray] = []
 
     def labels(shape: tuple[int, ...]) -> np.ndarray:
         first = len(asked) * prod(shape)  # as of an initializer, which gives something else every time
-        asked.append(np.arange(first, first + prod(shape), dtype=np.float32).reshape(shape))
+        asked.append((np.arange(first, first + prod(shape), dtype=dtype) * (-1 - between) - between).reshape(shape))
         return asked[-1].copy()
 
-    kernel = adapter.icnr(labels, (*base[:-1], base[-1] * prod(scale)), scale, order=order)
+    wanted = {} if dtype == "float32" else {"dtype": dtype}
+    kernel = adapter.icnr(labels, (*base[:-1], base[-1] * prod(scale)), scale, order=order, **wanted)
     return np.asarray(kernel), asked
 
 
 def replicated_kernel(
-    adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str
+    adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str, dtype: str = "float32"
 ) -> None:
     """Demand that every channel of a block holds the base, label for label where the initializer was asked for its shape."""
-    kernel, asked = _initialized(adapter, base, scale, order)
+    kernel, asked = _initialized(adapter, base, scale, order, dtype)
     difference = compare.kind(kernel, (*base[:-1], base[-1] * prod(scale)))
     if difference is None and len(asked) == 1 and asked[0].shape == base:
         difference = compare.bitwise(kernel, oracle.icnr(asked[0], scale, order=order))
@@ -70,9 +75,11 @@ def keeps_kernel_bits(
         raise Mismatch(difference.message("IC-001", case, "kernel"))
 
 
-def replicated_bias(adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...], order: str, case: str) -> None:
-    """Demand that every channel of a block has the bias of its output channel."""
-    base = np.array([3.0, -0.0, 7.5, np.nan], dtype=np.float32)
+def replicated_bias(
+    adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...], order: str, case: str, dtype: str = "float32"
+) -> None:
+    """Demand that every channel of a block has the bias of its output channel, in its dtype."""
+    base = np.array([3.1, -0.0, 7.5, np.nan, *range(-1, -7, -1)], dtype=dtype)
     difference = compare.bitwise(np.asarray(adapter.icnr_bias(base.copy(), scale, order=order)), oracle.icnr_bias(base, scale, order=order))
     if difference is not None:
         raise Mismatch(difference.message("IC-002", case, "bias"))
@@ -86,14 +93,14 @@ def asked_shape(adapter: AdapterProtocol, device: str, *, base: tuple[int, ...],
         raise Mismatch(f"IC-003 ({case}): the base initializer must be asked for the shape {base}; got {shapes}")
 
 
-def law(adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, case: str) -> None:
+def law(adapter: AdapterProtocol, device: str, *, base: tuple[int, ...], scale: tuple[int, ...], order: str, dtype: str, case: str) -> None:
     """On integers: shift(conv(x, ICNR kernel, ICNR bias)) equals nearest(conv(x, base, base bias)), exactly."""
     weights, offset = small_integers(base, "float32", start=900, modulus=3), small_integers(base[-1:], "float32", start=41, modulus=7)
     full = (*base[:-1], base[-1] * prod(scale))
     kernel = np.asarray(adapter.icnr(lambda shape: np.resize(weights, shape), full, scale, order=order))
     bias = np.asarray(adapter.icnr_bias(offset, scale, order=order))
-    x = small_integers((2, *SPATIAL[len(scale)], base[-2]), "float32")
-    low = adapter.conv(*(adapter.to_native(value, device) for value in (x, kernel, bias)))
+    x = small_integers((2, *SPATIAL[len(scale)], base[-2]), dtype)
+    low = adapter.conv(*(adapter.to_native(value.astype(x.dtype), device) for value in (x, kernel, bias)))
     y = adapter.to_numpy(adapter.phase_shift(low, scale, order=order, data_format="channels_last"))
     exact = oracle.conv(x, weights, offset)
     difference = compare.exact(y, oracle.nearest_upsample(exact, scale))
@@ -268,8 +275,15 @@ def constant_input(adapter: AdapterProtocol, device: str, *, config: LayerConfig
 
 # --- the cases ---
 
-GEOMETRIES = (((3, 2, 4, 2), (2, 3)), ((3, 3, 4, 2), (2, 2)), ((3, 4, 2), (3,)), ((1, 1, 5, 3), (2, 2)), ((2, 1, 3, 4, 2), (2, 1, 3)))
-"""(base shape, scale); one of them has one tap, as the pointwise kernel of a separable layer."""
+GEOMETRIES = (
+    ((3, 2, 4, 2), (2, 3)),
+    ((3, 3, 4, 2), (2, 2)),
+    ((3, 4, 2), (3,)),
+    ((1, 1, 5, 3), (2, 2)),
+    ((2, 1, 3, 4, 2), (2, 1, 3)),
+    ((1, 2, 9, 10), (3, 3)),
+)
+"""(base shape, scale); one of them has one tap, as the pointwise kernel of a separable layer, one more than eight channels in and out."""
 
 MORE = (((3, 2, 4, 2), (3, 2)), ((3, 3, 2, 3), (4, 4)), ((5, 2, 3), (4,)), ((2, 2, 2, 3, 2), (2, 2, 2)), ((3, 2, 4, 1), (2, 3)))
 
@@ -278,26 +292,34 @@ def _slug(order: str, scale: tuple[int, ...], *rest: str) -> str:
     return "-".join([order, f"{len(scale)}d", "x".join(map(str, scale)), *rest])
 
 
-def cases(profile: str) -> Iterator[Case]:
-    """Yield the cases of IC."""
+def cases(profile: str, dtype: str) -> Iterator[Case]:
+    """Yield the cases of IC, those of tensors and layers in ``dtype``."""
     full = profile == "full"
     for (base, scale), order in product(GEOMETRIES + (MORE if full else ()), ORDERS):
-        yield from _kernel_cases(base, scale, order)
+        yield from _kernel_cases(base, scale, order, dtype)
+    for (base, scale), order in product(GEOMETRIES[::5], ORDERS):
+        slug = _slug(order, scale, f"{base[-2]}-to-{base[-1]}", "float64")
+        needs = Needs(("icnr",), order=order, ndim=len(scale), anisotropic=len(set(scale)) > 1, dtype="float64")
+        case = f"IC-001/{slug}"
+        wide: dict[str, Any] = {"scale": scale, "order": order, "dtype": "float64"}
+        yield Case(case, ("IC-001",), "init", needs, partial(replicated_kernel, base=base, case=case, **wide))
+        case = f"IC-002/{slug}"
+        yield Case(case, ("IC-002",), "init", _with(needs, "icnr_bias"), partial(replicated_bias, case=case, **wide))
     for scale, order in product([(2, 3), (2, 2), (3, 1)], ORDERS):
         needs = Needs(order=order, ndim=2, anisotropic=len(set(scale)) > 1, scale_one=1 in scale)
         for clause, operation, check in [("IC-005", "icnr_residual", residual), ("IC-006", "icnr_weight_norm", weight_norm)]:
             case = f"{clause}/{_slug(order, scale)}"
             options: dict[str, Any] = {"scale": scale, "order": order, "case": case}
             yield Case(case, (clause,), "init", _with(needs, operation), partial(check, **options))
-    yield from _constructed_cases(full)
-    yield from _chain_cases(full)
+    yield from _constructed_cases(full, dtype)
+    yield from _chain_cases(full, dtype)
 
 
 def _with(needs: Needs, *operations: str) -> Needs:
     return Needs(**{**{name: getattr(needs, name) for name in Needs.__dataclass_fields__}, "operations": operations})
 
 
-def _kernel_cases(base: tuple[int, ...], scale: tuple[int, ...], order: str) -> Iterator[Case]:
+def _kernel_cases(base: tuple[int, ...], scale: tuple[int, ...], order: str, dtype: str) -> Iterator[Case]:
     needs = Needs(order=order, ndim=len(scale), anisotropic=len(set(scale)) > 1, scale_one=1 in scale)
     taps = "k" + "x".join(map(str, base[:-2]))
     slug = _slug(order, scale, taps, f"{base[-2]}-to-{base[-1]}")
@@ -311,10 +333,12 @@ def _kernel_cases(base: tuple[int, ...], scale: tuple[int, ...], order: str) -> 
     case = f"IC-002/{slug}"
     yield Case(case, ("IC-002",), "init", _with(needs, "icnr_bias"), partial(replicated_bias, scale=scale, order=order, case=case))
     case = f"IC-004/{slug}"
-    yield Case(case, ("IC-004",), "init", _with(needs, "icnr", "icnr_bias", "conv", "phase_shift"), partial(law, case=case, **rows))
+    yield Case(
+        case, ("IC-004",), "init", _with(needs, "icnr", "icnr_bias", "conv", "phase_shift"), partial(law, dtype=dtype, case=case, **rows)
+    )
 
 
-def _constructed_cases(full: bool) -> Iterator[Case]:
+def _constructed_cases(full: bool, dtype: str) -> Iterator[Case]:
     rows: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = [
         (2, (3, 2), (2, 3)),
         (2, (3, 3), (2, 2)),
@@ -325,7 +349,7 @@ def _constructed_cases(full: bool) -> Iterator[Case]:
     if full:
         rows += [(3, (1, 2, 3), (2, 1, 3))]
     for (ndim, kernel, scale), order, separable in product(rows, ORDERS, (False, True)):
-        config = LayerConfig(ndim, 3, 2, kernel, scale, order, separable=separable)
+        config = LayerConfig(ndim, 3, 2, kernel, scale, order, separable=separable, dtype=dtype)
         slug = _slug(order, scale, "constructed", "separable" if separable else "plain")
         case = f"IC-004/{slug}"
         yield Case(case, ("IC-004", "IC-001"), "init", needs_layer(config), partial(constructed, config=config, case=case))
@@ -333,7 +357,7 @@ def _constructed_cases(full: bool) -> Iterator[Case]:
         yield Case(case, ("IC-002",), "init", needs_layer(config), partial(constructed_bias, config=config, case=case))
 
 
-def _chain_cases(full: bool) -> Iterator[Case]:
+def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
     rows: list[tuple[int, tuple[tuple[int, ...], ...]]] = [(2, ((2, 2), (3, 3))), (2, ((2, 1), (1, 3))), (1, ((2,), (3,), (2,)))]
     if full:
         rows += [(3, ((1, 2, 1), (2, 1, 2))), (2, ((2, 2), (2, 2), (2, 2)))]
@@ -346,6 +370,6 @@ def _chain_cases(full: bool) -> Iterator[Case]:
             ("IC-009", (3, 2, 3)[:ndim], constant_input),
             ("IC-010", (3, 2, 3)[:ndim], constructed_chain),
         ]:
-            config = LayerConfig(ndim, 3, 2, kernel, scale, order, factors=factors, width=4)
+            config = LayerConfig(ndim, 3, 2, kernel, scale, order, factors=factors, width=4, dtype=dtype)
             case = f"{clause}/{slug}"
             yield Case(case, (clause,), "init", needs_layer(config), partial(check, config=config, case=case))

@@ -52,10 +52,9 @@ def searched(property_: Callable[[Any], None], strategy: Callable[[Any], Any], e
     hypothesis.seed(seed)(settings(hypothesis.given(strategy(hypothesis.strategies))(test)))()
 
 
-def calls(adapter: AdapterProtocol, operation: str, order: str) -> Callable[[Any], Any]:
+def calls(adapter: AdapterProtocol, operation: str, order: str, dtype: str) -> Callable[[Any], Any]:
     """Return the strategy for calls of ``operation`` that the adapter claims. Simple ones come first."""
     claims = claims_of(adapter)
-    dtype = "float32" if "float32" in claims.dtypes else next(iter(claims.dtypes))
 
     def strategy(st: Any) -> Any:
         @st.composite
@@ -75,17 +74,17 @@ def calls(adapter: AdapterProtocol, operation: str, order: str) -> Callable[[Any
 
 
 def sampled_calls(
-    adapter: AdapterProtocol, device: str, *, operation: str, order: str, clause: str, examples: int, seed: int, case: str
+    adapter: AdapterProtocol, device: str, *, operation: str, order: str, dtype: str, clause: str, examples: int, seed: int, case: str
 ) -> None:
     """Demand the formula of sampled calls."""
 
     def holds(call: Call) -> None:
         matches_formula(adapter, device, call=call, clause=clause, case=case)
 
-    searched(holds, calls(adapter, operation, order), examples, seed)
+    searched(holds, calls(adapter, operation, order, dtype), examples, seed)
 
 
-def layers(adapter: AdapterProtocol, order: str) -> Callable[[Any], Any]:
+def layers(adapter: AdapterProtocol, order: str, dtype: str) -> Callable[[Any], Any]:
     """Return the strategy for (layer, extents) that the adapter claims."""
     claims = claims_of(adapter)
 
@@ -98,32 +97,33 @@ def layers(adapter: AdapterProtocol, order: str) -> Callable[[Any], Any]:
             kernel = tuple(draw(st.integers(1, 4 if ndim < 3 else 2)) for _ in range(ndim))
             spatial = tuple(draw(st.integers(1, 5 if ndim < 3 else 3)) for _ in range(ndim))
             inputs, outputs = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-            return LayerConfig(ndim, inputs, outputs, kernel, scale, order, bias=draw(st.booleans())), spatial
+            return LayerConfig(ndim, inputs, outputs, kernel, scale, order, bias=draw(st.booleans()), dtype=dtype), spatial
 
         return layer().filter(lambda drawn: needs_layer(drawn[0]).missing(claims) is None)
 
     return strategy
 
 
-def sampled_layers(adapter: AdapterProtocol, device: str, *, order: str, examples: int, seed: int, case: str) -> None:
+def sampled_layers(adapter: AdapterProtocol, device: str, *, order: str, dtype: str, examples: int, seed: int, case: str) -> None:
     """Demand the formula of sampled layers, on integers."""
 
     def holds(drawn: tuple[LayerConfig, tuple[int, ...]]) -> None:
         config, spatial = drawn
         exact_layer(adapter, device, config=config, spatial=spatial, clause="SC-001", case=f"{case}, {config} on extents {spatial}")
 
-    searched(holds, layers(adapter, order), examples, seed)
+    searched(holds, layers(adapter, order, dtype), examples, seed)
 
 
-def cases(profile: str, seed: int) -> Iterator[Case]:
-    """Yield the sampled cases: one for every order of every operation."""
+def cases(profile: str, seed: int, dtype: str, real: str) -> Iterator[Case]:
+    """Yield the sampled cases: one for every order of every operation, in ``dtype``, and of the layer, in ``real``."""
     for order, operation in product(ORDERS, OPERATIONS):
         clause = CLAUSE_OF_ORDER[order] if operation == "phase_shift" else "IP-001"
         case = f"{clause}/sampled-{'' if operation == 'phase_shift' else 'inverse-'}{order}"
-        options: dict[str, Any] = {"operation": operation, "order": order, "clause": clause, "examples": EXAMPLES[profile], "seed": seed}
-        yield Case(case, (clause,), "shift", Needs((operation,), order=order), partial(sampled_calls, case=case, **options))
+        options: dict[str, Any] = {"operation": operation, "order": order, "dtype": dtype, "clause": clause}
+        check = partial(sampled_calls, examples=EXAMPLES[profile], seed=seed, case=case, **options)
+        yield Case(case, (clause,), "shift", Needs((operation,), order=order, dtype=dtype), check)
     for order in ORDERS:
         case = f"SC-001/sampled-{order}"
-        check = partial(sampled_layers, order=order, examples=LAYERS[profile], seed=seed, case=case)
-        needs = Needs(("layer",), order=order, dtype="float32")
+        check = partial(sampled_layers, order=order, dtype=real, examples=LAYERS[profile], seed=seed, case=case)
+        needs = Needs(("layer",), order=order, dtype=real)
         yield Case(case, ("SC-001",), "layer", needs, check)

@@ -148,38 +148,38 @@ def same_in_both_formats(adapter: AdapterProtocol, device: str, *, call: Call, c
     """Demand that the implementation's own channels_last result is its channels_first result with the axis moved."""
     axis = len(call.batch)
     first = replace(call, data_format="channels_first")
-    (x,) = labelled(first.shape, call.dtype)
-    y = first.run(adapter, device, x.array)
-    last = replace(call, data_format="channels_last").run(adapter, device, np.ascontiguousarray(np.moveaxis(x.array, axis, -1)))
-    first.demand_equal(adapter, clause, case, x, y, np.ascontiguousarray(np.moveaxis(last, -1, axis)))
+    for x in labelled(first.shape, call.dtype):
+        y = first.run(adapter, device, x.array)
+        last = replace(call, data_format="channels_last").run(adapter, device, np.ascontiguousarray(np.moveaxis(x.array, axis, -1)))
+        first.demand_equal(adapter, clause, case, x, y, np.ascontiguousarray(np.moveaxis(last, -1, axis)))
 
 
 def sample_by_sample(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that every sample alone gives what it gives among others."""
-    (x,) = labelled(call.shape, call.dtype)
     expected = np.zeros(call.output_shape, dtype=dtype_of(call.dtype))
     alone = replace(call, batch=(1,) * len(call.batch))
-    for n in product(*(range(extent) for extent in call.batch)):
-        sample = np.ascontiguousarray(x.array[tuple(slice(i, i + 1) for i in n)])
-        result = alone.run(adapter, device, sample)
-        if result.shape != alone.output_shape:
-            raise Mismatch(f"{clause} ({case}): the shape of one sample must be {alone.output_shape}; got {result.shape}")
-        expected[tuple(slice(i, i + 1) for i in n)] = result
-    call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
+    for x in labelled(call.shape, call.dtype):
+        for n in product(*(range(extent) for extent in call.batch)):
+            sample = np.ascontiguousarray(x.array[tuple(slice(i, i + 1) for i in n)])
+            result = alone.run(adapter, device, sample)
+            if result.shape != alone.output_shape:
+                raise Mismatch(f"{clause} ({case}): the shape of one sample must be {alone.output_shape}; got {result.shape}")
+            expected[tuple(slice(i, i + 1) for i in n)] = result
+        call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
 
 
 def same_as_one_batch_axis(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that any number of batch axes gives what their samples give under one batch axis, or under none."""
-    (x,) = labelled(call.shape, call.dtype)
     folded = replace(call, batch=(prod(call.batch),))
-    expected = folded.run(adapter, device, x.array.reshape(folded.shape)).reshape(call.output_shape)
-    call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
+    for x in labelled(call.shape, call.dtype):
+        expected = folded.run(adapter, device, x.array.reshape(folded.shape)).reshape(call.output_shape)
+        call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), expected)
 
 
 def identity(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that all factors 1 leave every value where it is."""
-    (x,) = labelled(call.shape, call.dtype)
-    call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), x.array)
+    for x in labelled(call.shape, call.dtype):
+        call.demand_equal(adapter, clause, case, x, call.run(adapter, device, x.array), x.array)
 
 
 def empty(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
@@ -207,7 +207,7 @@ def keeps_bits(adapter: AdapterProtocol, device: str, *, call: Call, clause: str
 
 def keeps_result(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that a result stays what it is when the operation is called again: it is a copy, not a place that is written anew."""
-    (x,) = labelled(call.shape, call.dtype)
+    x = labelled(call.shape, call.dtype)[0]
     first, second = (adapter.to_native(array.copy(), device) for array in (x.array, x.array[::-1].copy()))
     function = call.function(adapter)
     y = function(first)
@@ -220,7 +220,7 @@ def keeps_result(adapter: AdapterProtocol, device: str, *, call: Call, clause: s
 
 def leaves_input(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand that the input has the same bytes afterwards, both the native tensor and the array that it was made of."""
-    (x,) = labelled(call.shape, call.dtype)
+    x = labelled(call.shape, call.dtype)[0]
     array = x.array.copy()
     native = adapter.to_native(array, device)
     adapter.to_numpy(call.function(adapter)(native))
@@ -232,7 +232,7 @@ def leaves_input(adapter: AdapterProtocol, device: str, *, call: Call, clause: s
 
 def any_memory(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, layout: str) -> None:
     """Demand that the result for this memory layout is the one for a contiguous copy."""
-    (x,) = labelled(call.shape, call.dtype)
+    x = labelled(call.shape, call.dtype)[0]
     view = LAYOUTS[layout](x.array)
     expected = call.run(adapter, device, x.array)
     y = adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device)))
@@ -307,7 +307,7 @@ def undone(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, ca
 def undone_at_once(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
     """Demand the same of a native tensor that goes from one operation into the other as it comes, in whatever memory it lies."""
     back = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
-    (x,) = labelled(call.shape, call.dtype)
+    x = labelled(call.shape, call.dtype)[0]
     native = adapter.to_native(x.array.copy(), device)
     difference = compare.bitwise(adapter.to_numpy(back.function(adapter)(call.function(adapter)(native))), x.array)
     if difference is not None:
@@ -323,11 +323,11 @@ def permutation(adapter: AdapterProtocol, device: str, *, scale: tuple[int, ...]
         raise Mismatch(difference.message(clause, case, "p"))
 
 
-def permuted_weights(adapter: AdapterProtocol, device: str, *, source: str, target: str, clause: str, case: str) -> None:
+def permuted_weights(adapter: AdapterProtocol, device: str, *, source: str, target: str, dtype: str, clause: str, case: str) -> None:
     """Demand that a convolution and a shift of one order equal the permuted convolution and the shift of the other: exact on integers."""
     scale = (2, 3)
-    x = adapter.to_native(small_integers((2, 4, 5, 3), "float32"), device)
-    kernel, bias = small_integers((3, 2, 3, 12), "float32", start=7), distinct_integers(12, "float32")
+    x = adapter.to_native(small_integers((2, 4, 5, 3), dtype), device)
+    kernel, bias = small_integers((3, 2, 3, 12), dtype, start=7), distinct_integers(12, dtype)
     p = np.asarray(adapter.channel_permutation(12, scale, source=source, target=target))
 
     def run(kernel: np.ndarray, bias: np.ndarray, order: str) -> np.ndarray:
@@ -359,8 +359,9 @@ QUICK = (
     ((2, 3, 4), (2,), (1, 2, 3), 3),
     ((2, 2, 2, 2), (2,), (1, 2, 3, 2), 3),
     ((2, 1, 3, 2), (1,), (2, 3, 1, 2), 2),
+    ((2, 2), (9,), (67, 1), 9),
 )
-"""(scale, batch, spatial, C): every number of axes with equal and with unequal factors."""
+"""(scale, batch, spatial, C): every number of axes with equal and with unequal factors; one beyond the widths that code is blocked by."""
 
 FULL = (
     *QUICK,
@@ -369,6 +370,8 @@ FULL = (
     ((7, 7), (2,), (3, 2), 2),
     ((8, 8), (1,), (2, 3), 2),
     ((2, 2), (3,), (33, 17), 4),
+    ((2, 3), (10,), (2, 65), 17),
+    ((2,), (33,), (129,), 3),
     ((2, 5, 3), (2,), (6, 2, 9), 2),
     ((4, 2), (3,), (5, 2), 2),
     ((2, 5), (4,), (3, 1), 3),
@@ -384,9 +387,9 @@ FULL = (
 )
 
 
-def _calls(geometries: tuple[Any, ...]) -> Iterator[Call]:
+def _calls(geometries: tuple[Any, ...], dtype: str) -> Iterator[Call]:
     for (scale, batch, spatial, channels), data_format, order, operation in product(geometries, DATA_FORMATS, ORDERS, OPERATIONS):
-        yield Call(operation, scale, order, data_format, batch, spatial, channels)
+        yield Call(operation, scale, order, data_format, batch, spatial, channels, dtype)
 
 
 def article(x: np.ndarray, r: int, color: bool) -> np.ndarray:
@@ -403,7 +406,7 @@ def article(x: np.ndarray, r: int, color: bool) -> np.ndarray:
 
 def matches_article(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, color: bool) -> None:
     """Demand what the article's function gives."""
-    (x,) = labelled(call.shape, call.dtype)
+    x = labelled(call.shape, call.dtype)[0]
     y = call.run(adapter, device, x.array)
     call.demand_equal(adapter, clause, f"{case}, as compared with the article's function", x, y, article(x.array, call.scale[0], color))
 
@@ -429,29 +432,29 @@ def _order_case(call: Call) -> Case:
     return Case(case, (clause,), "shift", call.needs(), partial(matches_formula, call=call, clause=clause, case=case))
 
 
-def cases(profile: str) -> Iterator[Case]:
-    """Yield the cases of PS, IP and CP."""
+def cases(profile: str, dtype: str) -> Iterator[Case]:
+    """Yield the cases of PS, IP and CP, most of them in ``dtype``."""
     full = profile == "full"
-    yield from map(_order_case, _calls(FULL if full else QUICK))
+    yield from map(_order_case, _calls(FULL if full else QUICK, dtype))
     for order, r, color in [("DRC", 2, False), ("DRC", 3, False), ("RCD", 2, True), ("RCD", 3, True)]:
-        call = Call("phase_shift", (r, r), order, "channels_last", (2,), (3, 5), 3)
+        call = Call("phase_shift", (r, r), order, "channels_last", (2,), (3, 5), 3, dtype)
         clause = CLAUSE_OF_ORDER[order]
         case = f"{clause}/article-{'color-' if color else ''}{call.slug}"
         check = partial(matches_article, call=call, clause=clause, case=case, color=color)
         yield Case(case, (clause,), "shift", call.needs(), check)
-    plain = tuple(_calls((((2, 2), (2,), (3, 5), 3),)))
-    for call, dtype in product(plain, DTYPES):
-        if dtype != "float32" and (full or _is_native(call)):
-            yield _order_case(replace(call, dtype=dtype))
-    uneven = tuple(_calls((((2, 3), (3,), (4, 5), 2),)))
+    plain = tuple(_calls((((2, 2), (2,), (3, 5), 3),), dtype))
+    for call, other in product(plain, DTYPES):
+        if other != dtype:
+            yield _order_case(replace(call, dtype=other))
+    uneven = tuple(_calls((((2, 3), (3,), (4, 5), 2),), dtype))
     for call in plain:
-        if full or _is_native(call):
-            yield from _property_cases(call, full)
+        yield from _property_cases(call, full, full or _is_native(call))
     for call in uneven:
         if full or (call.order, call.data_format) in (("DRC", "channels_last"), ("RCD", "channels_first")):
-            yield from _property_cases(call, full)
-    yield from _format_cases(full)
-    for call in (*plain, *uneven, *(_calls((((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2))) if full else ())):
+            yield from _property_cases(call, full, True)
+    yield from _format_cases(full, dtype)
+    more = (((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)) if full else ()
+    for call in (*plain, *uneven, *_calls(more, dtype)):
         case = f"IP-002/{call.slug}-first"
         check = partial(undone, call=call, clause="IP-002", case=case)
         yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
@@ -459,12 +462,18 @@ def cases(profile: str) -> Iterator[Case]:
             case = f"IP-002/{call.slug}-at-once"
             check = partial(undone_at_once, call=call, clause="IP-002", case=case)
             yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
-    yield from _permutation_cases(full)
+    yield from _permutation_cases(full, dtype)
 
 
-def _property_cases(call: Call, full: bool) -> Iterator[Case]:
+BITS = ("float16", "float32", "float64", "bfloat16", "complex64", "int8", "bool")
+"""The dtypes whose bit patterns the quick profile judges. In all others the labels see what passes through another dtype."""
+
+
+def _property_cases(call: Call, full: bool, every: bool) -> Iterator[Case]:
+    """Yield the properties of one call: with ``every`` in all variants, else one of each kind."""
     isotropic = len(set(call.scale)) == 1
-    yield _judged("PS-006", "own-factor", matches_some_order, call)
+    if every:
+        yield _judged("PS-006", "own-factor", matches_some_order, call)
     if not isotropic:
         yield _judged("PS-006", "own-factor", matches_some_order, replace(call, scale=(2, 9), channels=2))
     yield _judged("PS-007", "samples", sample_by_sample, call)
@@ -478,7 +487,7 @@ def _property_cases(call: Call, full: bool) -> Iterator[Case]:
         if not isotropic:
             scale = tuple(1 if other == axis else r for other, r in enumerate(call.scale))
             yield _judged("PS-008", "axis", matches_some_order, replace(call, scale=scale))
-    for batch in [(), (2, 3), (2, 1, 3)]:
+    for batch in [(), (2, 3), (2, 1, 3)] if every else [(2, 3)]:
         if isotropic or full:
             several = replace(call, batch=batch)
             yield _judged("PS-007", "axes", same_as_one_batch_axis, several)
@@ -486,25 +495,28 @@ def _property_cases(call: Call, full: bool) -> Iterator[Case]:
     for what, change in [*empties, ("channels", {"channels": 0})]:
         if isotropic or full:
             yield _judged("PS-009", f"empty-{what}", empty, replace(call, **change))
+    for dtype in DTYPES:
+        if isotropic and dtype != call.dtype and (full or dtype in ("float16", "int32")):
+            yield _judged("PS-009", "empty-spatial", empty, replace(call, spatial=(0, *call.spatial[1:]), dtype=dtype))
     if isotropic:
         for dtype in DTYPES:
-            if full or dtype in ("float16", "float32", "float64", "bfloat16", "complex64", "int8", "bool"):
+            if full or dtype in (BITS if every else ("float16", call.dtype)):
                 yield _judged("PS-010", "bits", keeps_bits, replace(call, dtype=dtype), needs={"bit_patterns": True})
-    for layout in LAYOUTS:
+    for layout in LAYOUTS if every else ("strided", "fortran"):
         if isotropic or full:
             yield _judged("PS-012", layout, any_memory, call, layout=layout)
 
 
-def _format_cases(full: bool) -> Iterator[Case]:
+def _format_cases(full: bool, dtype: str) -> Iterator[Case]:
     geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3,), (2,), (4,), 2), ((2, 2), (2,), (3, 5), 4)]
     more: list[Any] = [((2, 1, 3), (2,), (3, 2, 4), 2)]
     for (scale, batch, spatial, channels), order, operation in product(geometries + (more if full else []), ORDERS, OPERATIONS):
-        call = Call(operation, scale, order, "channels_first", batch, spatial, channels)
+        call = Call(operation, scale, order, "channels_first", batch, spatial, channels, dtype)
         slug = "four-channels-" if channels == 4 else ""
         yield _judged("PS-005", "formats", same_in_both_formats, call, slug=slug, needs={"second_format": "channels_last"})
 
 
-def _permutation_cases(full: bool) -> Iterator[Case]:
+def _permutation_cases(full: bool, dtype: str) -> Iterator[Case]:
     for scale, source, target in product([(2, 3), (3,), (2, 2), (2, 3, 2)] if full else [(2, 3), (2, 2)], ORDERS, ORDERS):
         factors = "x".join(map(str, scale))
         case = f"CP-001/{source}-to-{target}-{factors}"
@@ -524,6 +536,7 @@ def _permutation_cases(full: bool) -> Iterator[Case]:
             ndim=2,
             batch_ndim=1,
             anisotropic=True,
-            dtype="float32",
+            dtype=dtype,
         )
-        yield Case(case, ("CP-002",), "shift", needs, partial(permuted_weights, source=source, target=target, clause="CP-002", case=case))
+        check = partial(permuted_weights, source=source, target=target, dtype=dtype, clause="CP-002", case=case)
+        yield Case(case, ("CP-002",), "shift", needs, check)

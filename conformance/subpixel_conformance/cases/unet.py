@@ -170,7 +170,9 @@ def integers(net: Net, dtype: str, backwards: bool = False) -> tuple[Arrays, np.
         largest = max(float(values.max()) for values in majorant.values.values())
         cotangent = small_integers(majorant.y.shape, "float64", start=seed + 7, modulus=3)
         if backwards and largest <= limit:
-            largest = max(float(values.max()) for values in unet.backward(absolute, majorant, np.abs(cotangent)).values())
+            pulled = unet.input_gradient(absolute, majorant, np.abs(cotangent), net.spatial)
+            back = (*unet.backward(absolute, majorant, np.abs(cotangent)).values(), pulled)
+            largest = max(float(values.max()) for values in back)
         if largest <= limit and all(np.unique(values).size > 1 for values in unet.forward(params, x).values.values()):
             kind = np.float64 if dtype == "float64" else np.float32
             narrow = {name: values.astype(kind) for name, values in params.items()}
@@ -568,6 +570,22 @@ def exact_gradients(adapter: AdapterProtocol, device: str, *, net: Net, case: st
             raise Mismatch(difference.message("UN-013", case, f"the gradient for {name}"))
 
 
+def compiled_gradient(adapter: AdapterProtocol, device: str, *, net: Net, mode: str, case: str) -> None:
+    """Demand of the compiled gradient for the input, which comes from all layers, exactly the integers of the formulas."""
+    params, x, cotangent = integers(net, "float32", backwards=True)
+    network = adapter.unet(net.config, device, _copies(params), "float32")
+
+    def gradient(x: Any, cotangent: Any) -> Any:
+        return adapter.vjp(network, x, cotangent)
+
+    native = [adapter.to_native(values.copy(), device) for values in (x, cotangent)]
+    y = adapter.to_numpy(adapter.compile(gradient, mode)(*native))
+    exact = net.unet.input_gradient(params, net.unet.forward(params, x), cotangent, net.spatial)
+    difference = compare.exact(y, exact, x.dtype)
+    if difference is not None:
+        raise Mismatch(difference.message("EX-001", case, "the gradient, d_x"))
+
+
 @lru_cache(maxsize=64)
 def without_kinks(net: Net, dtype: str, sparse: bool) -> tuple[Arrays, np.ndarray, Any]:
     """Return parameters, an input and the run of the oracle in which no computation can take another side of a ReLU than the formulas.
@@ -890,6 +908,11 @@ def _gradient_cases(full: bool) -> Iterator[Case]:
         case = f"UN-013/exact-{net.name}"
         needs = net.needs("unet_gradients", dtype="float32")
         yield Case(case, clauses, "unet", needs, partial(exact_gradients, net=net, case=case))
+    modes = ("compile", "function", "jit") if full else ("function", "jit")
+    for mode, net in product(modes, (SMALL, *((RESIZE, DECONV) if full else ()))):
+        case = f"EX-001/{mode}-gradient-of-{net.name}"
+        needs = net.needs("vjp", dtype="float32", mode=mode)
+        yield Case(case, ("EX-001", "UN-013"), "unet", needs, partial(compiled_gradient, net=net, mode=mode, case=case))
     rows = [(BLURRED, "float64", False), (RESIZE, "float32", True)]
     if full:
         rows += [

@@ -151,7 +151,11 @@ def mutants() -> Iterator[Mutant]:
     yield mutant("the shift written over its input", "PS-011", "", operations=PAIR, phase_shift=_over_its_input)
     integers = {"dtypes": ("int64", "float32")}
     yield mutant(
-        "int64 through float64", "PS-010", "", operations=PAIR, claims=integers, phase_shift=_through(np.float64, honest.phase_shift)
+        "int64 through float64",
+        f"PS-010 {EVERY_ORDER}",
+        operations=PAIR,
+        claims=integers,
+        phase_shift=_through(np.float64, honest.phase_shift),
     )
     yield mutant(
         "the inverse of float64 through float32",
@@ -162,5 +166,5 @@ def mutants() -> Iterator[Mutant]:
         inverse_phase_shift=_through(np.float32, honest.inverse_phase_shift),
     )
     yield mutant("a convolution of float64 in float32", "CV-003", operations="conv", claims={"dtypes": ("float64",)}, conv=_float32_conv)
-    yield layer_mutant("a layer of float64 in float32", "SC-003 SP-002", "", _InFloat32, dtypes=("float64",))
-    yield layer_mutant("a depthwise kernel of float64 in float32", "SP-002", "", _DepthwiseInFloat32, dtypes=("float64",))
+    yield layer_mutant("a layer of float64 in float32", "SC-003 SP-002", "", _InFloat32, dtypes=("float32", "float64"))
+    yield layer_mutant("a depthwise kernel of float64 in float32", "SP-002", "", _DepthwiseInFloat32, dtypes=("float32", "float64"))

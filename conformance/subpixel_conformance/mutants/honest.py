@@ -63,15 +63,20 @@ def inverse_phase_shift(x: np.ndarray, scale: Any, *, order: str, data_format: s
 
 
 def vjp(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
-    """Return the product with the Jacobian of a permutation: labels say which input every output is."""
-    labels = function(np.arange(x.size, dtype=x.dtype).reshape(x.shape)).astype(np.int64)
+    """Return the product with the Jacobian of a permutation: labels say which input every output is. A network knows its own."""
+    if hasattr(function, "input_gradient"):
+        gradient: np.ndarray = function.input_gradient(x, cotangent)
+        return gradient
+    labels = function(np.arange(x.size).reshape(x.shape)).astype(np.int64)
     gradient = np.zeros(x.size, dtype=cotangent.dtype)
     for label, weight in zip(labels.reshape(-1), cotangent.reshape(-1), strict=True):
         gradient[label] = weight
     return gradient.reshape(x.shape)
 
 
-def icnr(base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str) -> np.ndarray:
+def icnr(
+    base: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...], scale: Any, *, order: str, dtype: str = "float32"
+) -> np.ndarray:
     """Return the oracle's ICNR of what the base initializer returns for the base shape."""
     return oracle.icnr(base((*shape[:-1], shape[-1] // prod(scale))), scale, order=order)
 

@@ -127,7 +127,7 @@ def wrong_functions() -> Iterator[Mutant]:
         ("valid taken for same", "CV-002", "", "conv", _valid_as_same),
         ("inputs rounded to TF32", "CV-003", "", "conv", _tf32_conv),
         ("the sum through float16", "CV-003", "", "conv", _half_conv),
-        ("the transposed kernel flipped", "CV-004", "", "conv_transpose", _flipped_transpose),
+        ("the transposed kernel flipped", "CV-004", "CV-003", "conv_transpose", _flipped_transpose),
         ("output padding before", "CV-004", "", "conv_transpose", _extension_before),
         ("zeros in between", "CV-005", "", "nearest_upsample", _corner_only),
         ("the image tiled", "CV-005", "", "nearest_upsample", _tiled),

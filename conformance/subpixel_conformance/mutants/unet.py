@@ -185,6 +185,11 @@ class HonestNetwork:
         run = self.unet.forward(self.held, x, training=training)
         return {name: values.astype(self.dtype) for name, values in self.backward(run, cotangent, training).items()}
 
+    def input_gradient(self, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        """Return the gradient of <network(x), cotangent> for x."""
+        run = self.unet.forward(self.held, x)
+        return self.unet.input_gradient(self.held, run, cotangent, x.shape[1:-1]).astype(self.dtype)
+
     def loss_gradient(self, y: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return that of the mean squared error."""
         return 2 * (y - wide(target)) / y.size

@@ -1,0 +1,306 @@
+"""Mistakes where few look: in some orders and formats, beyond the width of a block, in one dtype or size."""
+
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import oracle
+from . import honest
+from .dishonest import _by_shape, _remembered
+from .init import Base, layer_mutant
+from .layer import _flipped, _half_up, _tf32
+from .mutant import Mutant, mutant
+from .shift import EVERY_ORDER, PAIR, _careless, _empty_crashes, _in_place, _nan_canonical, _needs_contiguous, _scale_one_wrong
+from .unet import HonestNetwork
+
+Shape = tuple[int, ...]
+Shift = Callable[..., np.ndarray]
+
+LOOKED_AT = (("DCR", "channels_last"), ("CRD", "channels_first"), ("DRC", "channels_last"), ("RCD", "channels_first"))
+BLOCK = 8
+WIDTHS = {"channels": BLOCK, "samples": BLOCK, "positions": 128}
+
+
+# --- the shift ---
+
+
+def _elsewhere(wrong: Shift) -> Shift:
+    """Return the shift that is wrong but for what frameworks have themselves, and for two orders and formats more."""
+
+    def shift(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+        taken = honest.phase_shift if (order, data_format) in LOOKED_AT else wrong
+        return taken(x, scale, order=order, data_format=data_format)
+
+    return shift
+
+
+def _magnitudes(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return honest.phase_shift(x if x.dtype == bool else np.abs(x).astype(x.dtype), scale, **options)
+
+
+def _first_only(values: np.ndarray, axis: int, kept: int) -> np.ndarray:
+    """Return the values with zeros beyond the first ``kept`` places of an axis."""
+    y = values.copy()
+    np.moveaxis(y, axis, 0)[kept:] = 0
+    return y
+
+
+def _axis(what: str, ndim: int, scale: Any, data_format: str) -> int:
+    """Return the axis of channels, samples or positions of a tensor."""
+    first = ndim - len(scale) - (1 if data_format == "channels_last" else 0)
+    return {"channels": ndim - 1 if data_format == "channels_last" else first - 1, "samples": 0, "positions": first}[what]
+
+
+def _blocked(what: str) -> Shift:
+    """Return the shift that forgets what is beyond one block of channels, samples or positions of its output."""
+
+    def shift(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+        y = honest.phase_shift(x, scale, order=order, data_format=data_format)
+        return _first_only(y, _axis(what, y.ndim, scale, data_format), WIDTHS[what])
+
+    return shift
+
+
+def _blocked_inverse(what: str) -> Shift:
+    """Return the inverse that forgets what is beyond one block of its input."""
+
+    def inverse(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+        kept = _first_only(x, _axis(what, x.ndim, scale, data_format), WIDTHS[what])
+        return honest.inverse_phase_shift(kept, scale, order=order, data_format=data_format)
+
+    return inverse
+
+
+def _int32_as_float32(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+    if x.dtype != np.int32:
+        return honest.phase_shift(x, scale, **options)
+    with np.errstate(all="ignore"):
+        return honest.phase_shift(x.astype(np.float32), scale, **options).astype(np.int32)
+
+
+def _promoted_for(*orders: str) -> Shift:
+    """Return the shift that gives float32, whatever it is given, for some orders."""
+
+    def shift(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+        y = honest.phase_shift(x, scale, order=order, data_format=data_format)
+        with np.errstate(all="ignore"):
+            return y.astype(np.float32) if order in orders else y
+
+    return shift
+
+
+def _empty_as_float32(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+    y = honest.phase_shift(x, scale, **options)
+    return y if y.size else y.astype(np.float32)
+
+
+def wrong_shifts() -> Iterator[Mutant]:
+    """Yield shifts, and inverses, that are wrong in a corner."""
+    misplaced = f"{EVERY_ORDER} PS-005 PS-006 PS-007 PS-008 PS-010 PS-012 IP-002"
+    rows: list[tuple[str, str, str, Shift]] = [
+        ("answers remembered by shape", "PS-007 PS-010", misplaced, _remembered(_by_shape)),
+        ("the input modified", "PS-011", "", _in_place),
+        ("NaN canonicalised", "PS-010", "", _nan_canonical),
+        ("magnitudes", EVERY_ORDER, "IP-002 PS-005 PS-006 PS-008 PS-010", _magnitudes),
+        ("needs contiguous memory", "PS-012", "", _needs_contiguous),
+        ("crashes on empty input", "PS-009", "", _empty_crashes),
+        ("a scale of 1 reverses", "PS-008", "", _scale_one_wrong),
+    ]
+    for name, violates, also, shift in rows:
+        elsewhere = f"{name}, in four orders and formats"
+        yield mutant(elsewhere, violates, also, operations=PAIR, claims={"dtypes": ("float32",)}, phase_shift=_elsewhere(shift))
+    for what in WIDTHS:
+        name = f"{what} beyond one block forgotten"
+        yield mutant(name, EVERY_ORDER, operations="phase_shift", phase_shift=_blocked(what))
+        name = f"{what} beyond one block forgotten by the inverse"
+        yield mutant(name, "IP-001", operations="inverse_phase_shift", inverse_phase_shift=_blocked_inverse(what))
+    claims: dict[str, Any] = {"dtypes": ("float32", "int32")}
+    yield mutant("int32 through float32", EVERY_ORDER, operations="phase_shift", claims=claims, phase_shift=_int32_as_float32)
+    claims = {"dtypes": ("float16", "float32")}
+    yield mutant(
+        "float32 for two orders", "PS-003 PS-004", "PS-009 PS-010", operations=PAIR, claims=claims, phase_shift=_promoted_for("DRC", "RCD")
+    )
+    yield mutant("float32 for empty results", "PS-009", operations=PAIR, claims=claims, phase_shift=_empty_as_float32)
+    claims = {"bit_patterns": False, "dtypes": ("float32",)}
+    yield mutant(
+        "magnitudes where no bit patterns are claimed",
+        EVERY_ORDER,
+        "IP-002 PS-005 PS-006 PS-008",
+        operations=PAIR,
+        claims=claims,
+        phase_shift=_magnitudes,
+    )
+    for dtype in ("uint8", "float16"):
+        claims = {"dtypes": (dtype,)}
+        yield mutant(f"needs contiguous memory, in {dtype} alone", "PS-012", operations=PAIR, claims=claims, phase_shift=_needs_contiguous)
+    claims = {"dtypes": ("bool", "int32"), "refusals": ("ER-003",)}
+    careless = _careless("channels must be")
+    yield mutant("floor-divides the channels, and claims bool first", "ER-003", operations=PAIR, claims=claims, phase_shift=careless)
+
+
+# --- the initialization ---
+
+
+def _nine_for_eight(base: Base, shape: Shape, scale: Shape, *, order: str, dtype: str = "float32") -> np.ndarray:
+    """Return ICNR whose ninth and later phases are those of a vector of eight that has overflowed: zeros."""
+    kernel = honest.icnr(base, shape, scale, order=order)
+    channels = shape[-1] // prod(scale)
+    for o in [*oracle.offsets(scale)][BLOCK:]:
+        kernel[..., [oracle.channel_index(order, c, o, scale, channels) for c in range(channels)]] = 0
+    return kernel
+
+
+def _narrow_base(base: Base, shape: Shape, scale: Shape, *, order: str, dtype: str = "float32") -> np.ndarray:
+    return honest.icnr(lambda asked: base(asked).astype(np.float32), shape, scale, order=order).astype(dtype)
+
+
+def _narrow_bias(bias: np.ndarray, scale: Shape, *, order: str) -> np.ndarray:
+    return oracle.icnr_bias(bias.astype(np.float32), scale, order=order).astype(bias.dtype)
+
+
+def _channels_in(base: Base, shape: Shape, scale: Shape, *, order: str, dtype: str = "float32") -> np.ndarray:
+    return _first_only(honest.icnr(base, shape, scale, order=order), len(shape) - 2, BLOCK)
+
+
+def wrong_initializers() -> Iterator[Mutant]:
+    """Yield ICNRs that are wrong in a corner."""
+    yield mutant("eight phases only", "IC-001", operations="icnr", claims={"dtypes": ("float32",)}, icnr=_nine_for_eight)
+    yield mutant("eight channels in only", "IC-001", operations="icnr", claims={"dtypes": ("float32",)}, icnr=_channels_in)
+    claims = {"dtypes": ("float32", "float64")}
+    yield mutant("a base of float64 in float32", "IC-001", operations="icnr", claims=claims, icnr=_narrow_base)
+    yield mutant("a bias of float64 in float32", "IC-002", operations="icnr_bias", claims=claims, icnr_bias=_narrow_bias)
+
+
+# --- convolutions and layers ---
+
+
+def _even_half_up(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    taps = kernel.shape[:-2]
+    wrong = all(k % 2 == 0 for k in taps)
+    return honest.conv(x, kernel, bias, padding=_half_up(padding, taps) if wrong else padding)
+
+
+def _six_taps(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution that goes another way for kernels of seven or more taps, and flips them there."""
+    return honest.conv(x, _flipped(kernel) if max(kernel.shape[:-2]) > 6 else kernel, bias, padding=padding)
+
+
+def _sample_by_two(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    return _first_only(honest.conv(x, kernel, bias, padding=padding), 0, max(2, x.shape[0] // 2 * 2))
+
+
+def _eight_channels(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    return honest.conv(x, _first_only(kernel, -2, BLOCK), bias, padding=padding)
+
+
+def _tf32_transpose(x: np.ndarray, kernel: np.ndarray, bias: Any = None, **options: Any) -> np.ndarray:
+    return honest.conv_transpose(_tf32(x), _tf32(kernel), bias, **options)
+
+
+def _float32_transpose(x: np.ndarray, kernel: np.ndarray, bias: Any = None, **options: Any) -> np.ndarray:
+    return honest.conv_transpose(x.astype(np.float32), kernel.astype(np.float32), bias, **options).astype(x.dtype)
+
+
+def _three_steps(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, stride: Any, padding: Any, output_padding: Any) -> np.ndarray:
+    """Return the transposed convolution whose kernel is flipped for strides above 3."""
+    wrong = _flipped(kernel) if max(stride) > 3 else kernel
+    return honest.conv_transpose(x, wrong, bias, stride=stride, padding=padding, output_padding=output_padding)
+
+
+class _EightChannels(honest.HonestLayer):
+    """Adds up the first eight channels."""
+
+    def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+        return super().conv(x, _first_only(kernel, -2, BLOCK), bias, padding=padding)
+
+
+class _SampleByTwo(honest.HonestLayer):
+    """Takes samples two by two."""
+
+    def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+        return _first_only(super().conv(x, kernel, bias, padding=padding), 0, max(2, x.shape[0] // 2 * 2))
+
+
+class _BiasPerPixel(honest.HonestLayer):
+    """Adds the bias once more where a tensor is of float16."""
+
+    def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+        return super().conv(x, kernel, bias if bias is None or x.dtype != np.float16 else 2 * bias, padding=padding)
+
+
+def _gradient_for(*equal: int) -> type[honest.HonestLayer]:
+    class Layer(honest.HonestLayer):
+        """Exchanges the axes of the offsets on the way back, where the factors are equal."""
+
+        def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> Any:
+            if set(self.config.scale) <= set(equal) and len(set(self.config.scale)) == 1 and self.config.factors is None:
+                turned = {"DCR": "DRC", "DRC": "DCR", "CRD": "RCD", "RCD": "CRD"}[self.config.order]
+                cotangent = oracle.phase_shift(
+                    oracle.inverse_phase_shift(cotangent, self.config.scale, order=turned), self.config.scale, order=self.config.order
+                )
+            return super().gradients(x, cotangent)
+
+    return Layer
+
+
+def _vjp_for(factor: int) -> Callable[..., np.ndarray]:
+    """Return the gradient of the shift that reverses the channels for this factor on both axes, channels last."""
+
+    def vjp(function: Shift, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        gradient = honest.vjp(function, x, cotangent)
+        enlarged = x.ndim == 4 and all(y == factor * n for y, n in zip(cotangent.shape[1:3], x.shape[1:3], strict=True))
+        return np.flip(gradient, -1) if enlarged else gradient
+
+    return vjp
+
+
+def wrong_layers() -> Iterator[Mutant]:
+    """Yield convolutions, layers and gradients that are wrong in a corner."""
+    rows: list[tuple[str, str, str, str, Callable[..., Any]]] = [
+        ("the larger half padded before where all taps are even", "CV-002", "", "conv", _even_half_up),
+        ("kernels of seven taps flipped", "CV-002", "", "conv", _six_taps),
+        ("samples convolved two by two", "CV-001 CV-002", "", "conv", _sample_by_two),
+        ("eight channels convolved", "CV-001", "", "conv", _eight_channels),
+        ("a transposed convolution in TF32", "CV-003", "", "conv_transpose", _tf32_transpose),
+        ("a transposed kernel flipped for a stride of 4", "CV-004", "CV-003", "conv_transpose", _three_steps),
+    ]
+    for name, violates, also, operation, function in rows:
+        replaced: dict[str, Any] = {operation: function}
+        yield mutant(name, violates, also, operations=operation, claims={"dtypes": ("float32",)}, **replaced)
+    claims = {"dtypes": ("float32", "float64")}
+    name = "a transposed convolution of float64 in float32"
+    yield mutant(name, "CV-003", operations="conv_transpose", claims=claims, conv_transpose=_float32_transpose)
+    yield layer_mutant("a layer of eight channels", "SC-001", "", _EightChannels)
+    yield layer_mutant("a layer that takes samples two by two", "SC-001 SC-004 SP-001", "", _SampleByTwo)
+    chains = "SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 IC-004 IC-007 IC-008 IC-009"
+    yield layer_mutant(
+        "a layer of float16 alone that adds its bias twice", "SC-001 SC-004 SP-001", chains, _BiasPerPixel, dtypes=("float16",)
+    )
+    for factor in (3, 4):
+        name = f"the offsets exchanged on the way back for a factor of {factor}"
+        yield layer_mutant(name, "GR-003", "", _gradient_for(factor), operations="layer vjp")
+        name = f"the gradient reversed for a factor of {factor}"
+        yield mutant(name, "GR-001", "GR-002", operations=f"{PAIR} vjp", claims={"dtypes": ("float32",)}, vjp=_vjp_for(factor))
+
+
+def _turned_where_compiled(function: Callable[..., np.ndarray], mode: str) -> Callable[..., np.ndarray]:
+    """Return a gradient that is turned where it is compiled, and any other function as it is."""
+    return (lambda *tensors: np.flip(function(*tensors), -1)) if mode == "jit" and function.__name__ == "gradient" else function
+
+
+def wrong_networks() -> Iterator[Mutant]:
+    """Yield a network that is differentiated rightly, but not where that is compiled."""
+    claims = {"dtypes": ("float32",), "modes": ("eager", "jit")}
+    name = "the compiled gradient of a network is turned"
+    yield mutant(name, "EX-001", operations="unet vjp", claims=claims, unet=HonestNetwork, compile=_turned_where_compiled)
+
+
+def mutants() -> Iterator[Mutant]:
+    """Yield them."""
+    yield from wrong_shifts()
+    yield from wrong_initializers()
+    yield from wrong_layers()
+    yield from wrong_networks()

@@ -21,7 +21,7 @@ _STEPS = {**dict.fromkeys(("int32", "uint32", "float64"), 2**24 + 403), **dict.f
 
 
 def labelled(shape: tuple[int, ...], dtype: str) -> list[Labelled]:
-    """Return arrays of ``shape`` that together give every position its own label, a third of the labels negative where the dtype has signs.
+    """Return arrays of ``shape`` that together give every position its own label, the last third negative where the dtype has signs.
 
     One array suffices where the dtype holds enough values. Integers of 8 bits count modulo 251, a prime, so that no axis is a multiple of
     the period; a second array counts the periods. bool takes one array for every bit of the index. bfloat16 and float16 count in bit
@@ -53,15 +53,14 @@ def labelled(shape: tuple[int, ...], dtype: str) -> list[Labelled]:
             )
             arrays.append(Labelled(bits.astype(np.uint16).view(dtype_of(dtype)).reshape(shape), source))
         return arrays
-    first = size // 3
+    negative = size // 3
+    label, counted = np.r_[: size - negative, -negative:0], f"np.r_[:{size - negative}, {-negative}:0]"
     if dtype in ("complex64", "complex128"):
-        array = (index - first - 1j * (index + 0.5)).astype(dtype)
-        return [Labelled(array.reshape(shape), f'({count} - {first} - 1j * ({count} + 0.5)).astype("{dtype}").reshape({shape})')]
+        array = (label - 1j * (index + 0.5)).astype(dtype)
+        return [Labelled(array.reshape(shape), f'({counted} - 1j * ({count} + 0.5)).astype("{dtype}").reshape({shape})')]
     step = _STEPS.get(dtype, 1)
-    times = f" * {step}" if step > 1 else ""
-    return [
-        Labelled(((index - first) * step).astype(dtype).reshape(shape), f'(({count} - {first}){times}).astype("{dtype}").reshape({shape})')
-    ]
+    written = f"({counted} * {step})" if step > 1 else counted
+    return [Labelled((label * step).astype(dtype).reshape(shape), f'{written}.astype("{dtype}").reshape({shape})')]
 
 
 def special_bits(dtype: str, size: int) -> np.ndarray:

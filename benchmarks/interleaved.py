@@ -30,9 +30,20 @@ class Timing:
     @property
     def speed(self) -> tuple[float, float, float]:
         """How many times faster than the other: lower quartile, median, upper quartile of the rounds."""
-        ratios = [other / own for own, other in zip(self.seconds, self.floor, strict=True)]
-        low, middle, high = quantiles(ratios, n=4)
-        return low, middle, high
+        return _spread(self.floor, self.seconds)
+
+    def ratio(self, other: "Timing") -> tuple[float, float, float]:
+        """How many times the other's time: lower quartile, median, upper quartile of the rounds."""
+        return _spread(self.seconds, other.seconds)
+
+    def speed_over(self, other: "Timing") -> tuple[float, float, float]:
+        """How many times faster than the other."""
+        return _spread(other.seconds, self.seconds)
+
+
+def _spread(above: tuple[float, ...], below: tuple[float, ...]) -> tuple[float, float, float]:
+    low, middle, high = quantiles([one / other for one, other in zip(above, below, strict=True)], n=4)
+    return low, middle, high
 
 
 def interleaved(
@@ -43,6 +54,7 @@ def interleaved(
     warmup: int = 3,
     shortest: float = 0.02,
     clock: Callable[[], float] = time.perf_counter,
+    shown: bool = True,
 ) -> list[Timing]:
     """Time the competitors in turn. Each waits for its own result; one measurement repeats until it lasts ``shortest`` seconds."""
     repeats = {}
@@ -51,7 +63,7 @@ def interleaved(
             run()
         repeats[name] = max(1, round(shortest / _once(run, 1, clock)))
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, disable=not shown) as progress:
         for _ in progress.track(range(rounds), description="rounds"):
             for name, run in competitors.items():
                 seconds[name].append(_once(run, repeats[name], clock))

@@ -225,6 +225,38 @@ def nothing_attached(name: str, found: Sequence[str]) -> None:
         raise ValueError(f"{name} must have nothing attached that its replacement would lose; got {', '.join(found)}")
 
 
+def is_built(name: str, built: bool) -> None:
+    """Refuse a layer that has no kernel yet."""
+    if not built:
+        raise ValueError(f"{name} must be built, for kernels are what is converted; got one that has none yet")
+
+
+def same_in_both(what: str, first: Any, second: Any) -> None:
+    """Refuse a resize and a convolution that do not belong together."""
+    if first != second:
+        raise ValueError(f"{what} must be the same in the resize and the convolution; got {first!r} and {second!r}")
+
+
+def example_inputs(shapes: Sequence[Sequence[int]], wanted: Sequence[Sequence[int | None]]) -> None:
+    """Refuse an example without an array for every input of a model, or with an array that does not fit its input."""
+    fits = len(shapes) == len(wanted) and all(
+        len(shape) == len(axes) and all(known in (extent, None) for extent, known in zip(shape, axes, strict=True))
+        for shape, axes in zip(shapes, wanted, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"example must have an array for each input of the model, {_shapes(wanted)}; got {_shapes(shapes)}")
+
+
+def _shapes(shapes: Sequence[Sequence[Any]]) -> str:
+    return ", ".join(str(tuple(shape)) for shape in shapes)
+
+
+def own_positions(extents: Sequence[int], added: Any) -> None:
+    """Refuse a transposed convolution whose last pixel would add no position to the output, which Keras describes and cannot run."""
+    if min(extents) < 1:
+        raise ValueError(f"output_padding must give the last pixel a position of its own with padding='same'; got {added}")
+
+
 def zeros_around(mode: Any) -> None:
     """Refuse a convolution that puts something else than zeros around its input."""
     if mode != "zeros":

@@ -3,11 +3,15 @@
 import keras
 
 from subpixel_core.check import keras_backend
+from subpixel_tensorflow.convert import convert, from_conv_transpose, from_resize_conv
 from subpixel_tensorflow.initializers import ICNR
 from subpixel_tensorflow.layers import (
     ChainedSubpixelConv1D,
     ChainedSubpixelConv2D,
     ChainedSubpixelConv3D,
+    ExactSubpixelConv1D,
+    ExactSubpixelConv2D,
+    ExactSubpixelConv3D,
     PhaseShift,
     SubpixelConv1D,
     SubpixelConv2D,
@@ -23,11 +27,17 @@ __all__ = [
     "ChainedSubpixelConv1D",
     "ChainedSubpixelConv2D",
     "ChainedSubpixelConv3D",
+    "ExactSubpixelConv1D",
+    "ExactSubpixelConv2D",
+    "ExactSubpixelConv3D",
     "PhaseShift",
     "SubpixelConv1D",
     "SubpixelConv2D",
     "SubpixelConv3D",
     "box_blur",
+    "convert",
+    "from_conv_transpose",
+    "from_resize_conv",
     "get_parameters",
     "inverse_phase_shift",
     "load_weights",

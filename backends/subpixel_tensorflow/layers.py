@@ -1,14 +1,26 @@
 """Sub-pixel convolution as Keras layers, which save, load and rebuild."""
 
 from collections.abc import Callable, Iterable, Sequence
-from math import nan
+from math import nan, prod
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from subpixel_core import DATA_FORMATS, ORDERS, DataFormat, Order, StagePlan, padding_widths, plan_stages, rearrangement
-from subpixel_core.check import Padding, Scale, flag, integer, kernel_fits, layer_input, one_of, per_axis
+from subpixel_core.check import (
+    Padding,
+    Scale,
+    flag,
+    grouped_order,
+    integer,
+    kernel_fits,
+    layer_input,
+    multiple,
+    one_of,
+    per_axis,
+    something_left,
+)
 from subpixel_tensorflow.initializers import ICNR
 from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift
 
@@ -265,6 +277,125 @@ class SubpixelConv2D(_SubpixelConv):
 @_register
 class SubpixelConv3D(_SubpixelConv):
     __doc__ = _SubpixelConv.__doc__
+    ndim = 3
+
+
+class _ExactSubpixelConv(keras.layers.Layer):
+    """What a converted layer becomes: a sub-pixel convolution with any zeros around its input, and a crop behind its phase shift.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the upsampled output.
+    kernel_size, scale : int or tuple of int
+    padding, crop : one pair (before, after) per spatial axis
+        Zeros around the input, and positions of the output that are left out.
+    groups : int
+        More than one needs the order "CRD" or "RCD".
+    order : {"DCR", "CRD", "DRC", "RCD"}
+    data_format : {"channels_last", "channels_first"}
+        Channels first are transposed to be last, and back: TensorFlow has no such convolution on every device.
+    activation : str or callable, optional
+        Of the upsampled output.
+    use_bias : bool
+    **kwargs
+        Those of every Keras layer: name, dtype, trainable, activity_regularizer.
+
+    Shape
+    -----
+    ``(N, *spatial, Ci)`` to ``(N, *(scale * spatial' - crop), filters)``; any extent but ``Ci`` may be unknown.
+
+    Attributes
+    ----------
+    kernel : Variable, shape (*kernel_size, Ci / groups, filters * prod(scale))
+    bias : Variable, shape (filters * prod(scale),)
+    """
+
+    ndim: ClassVar[int]
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        scale: Scale,
+        *,
+        padding: Padding,
+        crop: Padding,
+        groups: int = 1,
+        order: Order = "DCR",
+        data_format: DataFormat = "channels_last",
+        activation: Named | None = None,
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters, self.groups = integer("filters", filters, minimum=1), integer("groups", groups, minimum=1)
+        self.kernel_size, self.scale = per_axis("kernel_size", kernel_size, self.ndim), per_axis("scale", scale, self.ndim)
+        self.padding, self.crop = padding_widths(padding, self.kernel_size), padding_widths(crop, self.kernel_size)
+        self.order, self.data_format = one_of("order", order, ORDERS), one_of("data_format", data_format, DATA_FORMATS)
+        grouped_order(self.order, self.groups)
+        self.activation, self.use_bias = keras.activations.get(activation), flag("use_bias", use_bias)
+
+    def build(self, input_shape: Shape) -> None:
+        layer_input(input_shape, self.ndim, None, self.data_format)
+        self.channels = _channels(input_shape, self.data_format)
+        multiple("channels", self.channels, self.groups, f"groups={self.groups}")
+        outputs = self.filters * prod(self.scale)
+        self.kernel = self.add_weight(name="kernel", shape=(*self.kernel_size, self.channels // self.groups, outputs))
+        self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros") if self.use_bias else None
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        self.compute_output_shape(x.shape)  # refuses what does not fit
+        if self.data_format == "channels_first":
+            x = tf.transpose(x, (0, *range(2, self.ndim + 2), 1))  # (N, Ci, *spatial) -> (N, *spatial, Ci)
+        x = self._convolve(x)  # (N, *spatial', filters * prod(scale))
+        if prod(self.scale) > 1:
+            x = _shift(x, self.scale, self.order)  # (N, *(scale * spatial'), filters)
+        if any(map(any, self.crop)):
+            x = x[(slice(None), *(slice(first, -last or None) for first, last in self.crop))]
+        if self.data_format == "channels_first":
+            x = tf.transpose(x, (0, self.ndim + 1, *range(1, self.ndim + 1)))  # (N, *high, filters) -> (N, filters, *high)
+        return self.activation(x)
+
+    def _convolve(self, x: tf.Tensor) -> tf.Tensor:
+        same = self.padding == padding_widths("same", self.kernel_size)
+        if not same and any(map(any, self.padding)):
+            x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
+        # Keras's convolution has groups on every device, where TensorFlow's has not.
+        x = keras.ops.conv(x, self.kernel, padding="same" if same else "valid", data_format="channels_last")
+        return x if self.bias is None else tf.nn.bias_add(x, self.bias)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        layer_input(input_shape, self.ndim, self.channels if self.built else None, self.data_format)
+        last = self.data_format == "channels_last"
+        extents = _none_as_unknown(input_shape[1:-1] if last else input_shape[2:])
+        kernel_fits(extents, self.kernel_size, self.padding)
+        sizes = zip(extents, self.padding, self.kernel_size, self.scale, self.crop, strict=True)
+        spatial = _unknown_as_none(r * (extent + sum(zeros) - k + 1) - sum(cut) for extent, zeros, k, r, cut in sizes)
+        something_left(_unknown_as_none(extents), spatial)
+        return (input_shape[0], *spatial, self.filters) if last else (input_shape[0], self.filters, *spatial)
+
+    def get_config(self) -> dict[str, Any]:
+        plain = ("filters", "kernel_size", "scale", "padding", "crop", "groups", "order", "data_format", "use_bias")
+        config = {**super().get_config(), **{name: getattr(self, name) for name in plain}}
+        return {**config, "activation": keras.activations.serialize(self.activation)}
+
+
+@_register
+class ExactSubpixelConv1D(_ExactSubpixelConv):
+    __doc__ = _ExactSubpixelConv.__doc__
+    ndim = 1
+
+
+@_register
+class ExactSubpixelConv2D(_ExactSubpixelConv):
+    __doc__ = _ExactSubpixelConv.__doc__
+    ndim = 2
+
+
+@_register
+class ExactSubpixelConv3D(_ExactSubpixelConv):
+    __doc__ = _ExactSubpixelConv.__doc__
     ndim = 3
 
 

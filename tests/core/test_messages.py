@@ -130,6 +130,19 @@ RULES = [
         lambda: check.nothing_attached("layer", ("a hook", "a parametrization")),
         "layer must have nothing attached that its replacement would lose; got a hook, a parametrization",
     ),
+    (lambda: check.is_built("layer", False), "layer must be built, for kernels are what is converted; got one that has none yet"),
+    (lambda: check.same_in_both("axes", 1, 2), "axes must be the same in the resize and the convolution; got 1 and 2"),
+    (
+        lambda: check.own_positions([1, 0], (1, 0)),
+        "output_padding must give the last pixel a position of its own with padding='same'; got (1, 0)",
+    ),
+    *(
+        (
+            lambda shapes=shapes: check.example_inputs(shapes, [(None, 3), (2, 4)]),
+            f"example must have an array for each input of the model, (None, 3), (2, 4); got {', '.join(map(str, shapes))}",
+        )
+        for shapes in ([(1, 3)], [(1, 3), (2, 4), (5,)], [(1, 3), (2, 5)], [(1, 3), (2, 4, 1)], [(1, 2), (2, 4)])
+    ),
     (
         lambda: check.zeros_around("reflect"),
         "padding_mode must be 'zeros', for other values around the input are no part of a kernel; got 'reflect'",

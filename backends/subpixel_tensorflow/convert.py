@@ -76,7 +76,7 @@ def from_conv_transpose(layer: keras.layers.Layer, *, form: Form | None = None) 
     >>> layer = keras.layers.Conv2DTranspose(2, 4, strides=2, padding="same", bias_initializer="normal")
     >>> x = keras.random.normal((1, 5, 6, 3))
     >>> y, converted = layer(x), from_conv_transpose(layer)
-    >>> converted.kernel.shape, converted.crop, bool(keras.ops.all(keras.ops.abs(converted(x) - y) < 1e-5))
+    >>> tuple(converted.kernel.shape), converted.crop, bool(keras.ops.all(keras.ops.abs(converted(x) - y) < 1e-5))
     ((2, 2, 3, 8), ((1, 1), (1, 1)), True)
     """
     return _made(layer, _formed(partial(_transposed, layer), form))
@@ -135,7 +135,7 @@ def from_resize_conv(upsample: keras.layers.Layer, conv: keras.layers.Layer, *, 
     >>> upsample, conv = keras.layers.UpSampling2D(2), keras.layers.Conv2D(2, 3, padding="same", activation="relu")
     >>> x = keras.random.normal((1, 5, 6, 3))
     >>> y, converted = conv(upsample(x)), from_resize_conv(upsample, conv)
-    >>> converted.kernel.shape, bool(keras.ops.all(keras.ops.abs(converted(x) - y) < 1e-5))
+    >>> tuple(converted.kernel.shape), bool(keras.ops.all(keras.ops.abs(converted(x) - y) < 1e-5))
     ((2, 2, 3, 8), True)
     """
     return _made(conv, _formed(partial(_resized, upsample, conv), form))

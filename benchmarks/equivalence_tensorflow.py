@@ -99,6 +99,8 @@ def summary(rows):
             mean, slower = geometric_mean(speeds), sum(speed < 0.95 for speed in speeds)
             spread = f"worst {min(speeds):5.2f}×, best {max(speeds):6.2f}×"
             yield f"{name:15} {form:8} {mean:5.2f}× geometric mean, {spread}, slower by over 5 %: {slower} of {len(rows)}"
+        replaced = [row["ms"][name] / row["ms"][_column(row, name, "chosen")] for row in rows if row["chosen"][name]]
+        yield f"{name:15} replaced {geometric_mean(replaced):5.2f}× geometric mean of the {len(replaced)} that are replaced by choice"
 
 
 def _column(row, name, form):
@@ -112,7 +114,11 @@ def main():
     parser.add_argument("--each", type=int, default=5, help="samples for every number of taps and stride")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=Path, help="print the summary of such a file, and measure nothing")
     arguments = parser.parse_args()
+    if arguments.again:
+        print(*summary(json.loads(arguments.again.read_text(encoding="utf-8"))["rows"]), sep="\n")
+        return
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(2)
     rows = []

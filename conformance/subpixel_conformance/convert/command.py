@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from subpixel_core import ConversionReport
 from .refusal import MisusedError, RefusalError, UnsuitableError
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".h5", ".hdf5")
+NEEDED = {".onnx": ("onnx and onnxruntime", "onnx", "onnx_command"), ".keras": ("Keras on TensorFlow", "tensorflow", "keras_model")}
+"""For every kind of file, what must be installed, the extra that installs it, and the module that converts."""
 EPILOG = (
     "Exit status: 0 converted, or nothing to do; 1 what came out differs, and nothing was written; 2 usage; 3 a file that is damaged or of "
     "a kind that is not converted."
@@ -38,8 +41,8 @@ class Converted:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file: .onnx")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="MODEL.subpixel.onnx by default, beside MODEL")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a file: .onnx or .keras")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="beside MODEL by default: MODEL.subpixel.onnx or .keras")
     parser.add_argument("--force", action="store_true", help="overwrite a file that is there")
     parser.add_argument(
         "--form", choices=("best", "minimal", "aligned"), default="best", help="best, the default: the one with the fewest MACs, by layer"
@@ -96,13 +99,13 @@ def _kind(path: Path) -> Callable[[Path, argparse.Namespace, Mapping[str, Any] |
         raise UnsuitableError(
             f"{path} holds a graph that its weights are bound to; convert the module first (subpixel_torch.convert), then export"
         )
-    if suffix != ".onnx":
-        raise UnsuitableError(f"{path} is of no kind that is converted: .onnx")
+    if suffix not in NEEDED:
+        raise UnsuitableError(f"{path} is of no kind that is converted: {', '.join(NEEDED)}")
+    needed, extra, module = NEEDED[suffix]
     try:
-        from .onnx_command import convert
+        return import_module(f"subpixel_conformance.convert.{module}").convert
     except ImportError as error:
-        raise MisusedError(f"{path} needs onnx and onnxruntime; pip install 'subpixel-spec[onnx]' ({error})") from error
-    return convert
+        raise MisusedError(f"{path} needs {needed}; pip install 'subpixel-spec[{extra}]' ({error})") from error
 
 
 def _example(path: Path | None) -> Mapping[str, Any] | None:

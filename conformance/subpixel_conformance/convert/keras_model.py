@@ -1,0 +1,165 @@
+"""One Keras model in a ``.keras`` file: load, convert by `subpixel_tensorflow.convert`, run both.
+
+Every layer that was replaced is judged on the inputs that it gets in the converted model, against its original on the same, without the
+activation behind it: within the bound of `rounding`. The outputs of the models are shown.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+
+from subpixel_tensorflow import convert as convert_model
+
+from .command import Converted
+from .refusal import DiffersError, MisusedError, UnsuitableError, one_line
+from .rounding import apart, used
+from .trial import Arrays, Declared, trials
+
+
+def convert(path: Path, options: argparse.Namespace, example: Mapping[str, Any] | None) -> Converted:
+    """Return what the file became; nothing is written yet."""
+    if options.form != "best":
+        raise MisusedError("--form is for ONNX models; of a Keras layer, the form with the fewest MACs is taken")
+    model = _loaded(path)
+    names = [x.name for x in model.inputs]
+
+    def run(feeds: Arrays) -> tuple[Arrays, list[np.ndarray]]:
+        return feeds, _outputs(model, [feeds[name] for name in names])
+
+    seen = trials(run, list(_declared(model)) if example is None else [], example)
+    largest = [seen[-1][0][name] for name in names]
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    result, report = convert_model(model, example=None if options.all else keras.tree.pack_sequence_as(structure, largest))
+    if not report.converted:
+        return Converted(report)
+    pairs = {row.layer: _pair(model, result, row.layer) for row in report.converted}
+    runs = []
+    for feeds, before in seen:
+        with _recorded([new for _, new in pairs.values()]) as inputs:
+            after = _outputs(result, [feeds[name] for name in names])
+        layers = {name: max(_used(name, old, new, x) for x in inputs[id(new)]) for name, (old, new) in pairs.items()}
+        outputs = {f"output {n}": apart(str(n), b, a) for n, (a, b) in enumerate(zip(before, after, strict=True))}
+        runs.append({"inputs": {name: value.shape for name, value in feeds.items()}, "layers": layers, "outputs": outputs})
+    return Converted(report, runs, lambda output: _write(result, output))
+
+
+def _loaded(path: Path) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        if "safe_mode" in str(error) or "Lambda" in str(error):
+            raise UnsuitableError(
+                f"{path} holds Python code (a Lambda layer), which is not run; replace it by a layer of its own"
+            ) from error
+        raise UnsuitableError(f"{path} is damaged, or holds what is not installed: {one_line(error)[:300]}") from error
+
+
+def _declared(model: keras.Model) -> Iterator[Declared]:
+    for x in model.inputs:
+        extents = ["batch" if axis == 0 else f"{x.name}[{axis}]" if extent is None else extent for axis, extent in enumerate(x.shape)]
+        yield x.name, np.dtype(x.dtype), extents
+
+
+def _outputs(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    made = model(keras.tree.pack_sequence_as(structure, [keras.ops.convert_to_tensor(x) for x in inputs]), training=False)
+    return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(made)]
+
+
+def _pair(model: keras.Model, result: keras.Model, path: str) -> tuple[list[Any], Any]:
+    """Return the layers that a row of the report names, and the one that took their place under the name of the last."""
+    names = [part.rpartition(".")[2] for part in path.split(" + ")]
+    old, new = ([_named(whole, name) for name in wanted] for whole, wanted in ((model, names), (result, names[-1:])))
+    return old, new[0]
+
+
+def _named(model: keras.Model, name: str) -> Any:
+    found = [layer for layer in model._flatten_layers(include_self=False) if layer.name == name]
+    if len(found) != 1:
+        raise UnsuitableError(f"{len(found)} layers of the model are named {name!r}, so that what became of them cannot be checked")
+    return found[0]
+
+
+@contextmanager
+def _recorded(layers: Sequence[Any]) -> Iterator[dict[int, list[np.ndarray]]]:
+    """Keep the inputs of layers while a model runs."""
+    inputs: dict[int, list[np.ndarray]] = {id(layer): [] for layer in layers}
+
+    def recording(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(x: Any, *args: Any, **kwargs: Any) -> Any:
+            inputs[id(layer)].append(keras.ops.convert_to_numpy(x))
+            return call(x, *args, **kwargs)
+
+        return recorded
+
+    calls = [layer.call for layer in layers]
+    try:
+        for layer, call in zip(layers, calls, strict=True):
+            object.__setattr__(layer, "call", recording(layer, call))
+        yield inputs
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "call")
+
+
+def _used(name: str, old: Sequence[Any], new: Any, x: np.ndarray) -> float:
+    """Return the largest part of the bound that a layer uses on one input."""
+    resizes, kernels = old[:-1], [keras.ops.convert_to_numpy(layer.kernel) for layer in (old[-1], new)]
+
+    def original(layer: Any, x: np.ndarray) -> np.ndarray:
+        y = keras.ops.convert_to_tensor(x)
+        for each in (*resizes, layer):
+            y = each(y)
+        return keras.ops.convert_to_numpy(y)
+
+    with _linear(old[-1]), _linear(new):
+        actual = keras.ops.convert_to_numpy(new(keras.ops.convert_to_tensor(x)))
+        expected = original(old[-1], x)
+        with _absolute(old[-1]):
+            total = original(old[-1], np.abs(x))
+    taps = prod(kernels[0].shape[:-2])
+    channels = kernels[0].shape[-2] if resizes else kernels[0].shape[-1]  # of a transposed convolution, (*K, Co, Ci)
+    biased = old[-1].bias is not None
+    added = prod(map(min, kernels[0].shape[:-2], new.scale)) if resizes else 0
+    terms = taps * channels + biased, prod(kernels[1].shape[:-1]) + biased
+    return used(name, actual, expected, total, terms=terms, added=added)
+
+
+@contextmanager
+def _linear(layer: Any) -> Iterator[None]:
+    activation = layer.activation
+    layer.activation = keras.activations.linear
+    try:
+        yield
+    finally:
+        layer.activation = activation
+
+
+@contextmanager
+def _absolute(layer: Any) -> Iterator[None]:
+    weights = layer.get_weights()
+    layer.set_weights([np.abs(value) for value in weights])
+    try:
+        yield
+    finally:
+        layer.set_weights(weights)
+
+
+def _write(model: keras.Model, path: Path) -> list[Path]:
+    """Write a model all at once."""
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        part = Path(folder) / path.name
+        model.save(part)
+        again = keras.models.load_model(part, compile=False, safe_mode=True)
+        if any(not np.array_equal(one, other) for one, other in zip(model.get_weights(), again.get_weights(), strict=True)):
+            raise DiffersError(f"{path.name} does not come back from its file as it was")
+        os.replace(part, path)
+    return [path]

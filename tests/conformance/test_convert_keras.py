@@ -1,0 +1,79 @@
+"""`subpixel convert MODEL.keras`: converted and judged layer by layer, refused where it holds code, and not written where it differs."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import keras
+
+from subpixel_conformance import cli
+from subpixel_conformance.convert import keras_model
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")  # Keras' own
+L = keras.layers
+
+
+def network():
+    x = inputs = keras.Input((None, None, 4))
+    x = L.Conv2DTranspose(6, 4, strides=2, padding="same", activation="relu", name="up1")(x)
+    x = L.Conv2D(5, 3, padding="same", activation="gelu", name="conv2")(L.UpSampling2D(2, name="up2")(x))
+    inner = keras.Sequential([keras.Input((None, None, 5)), L.Conv2DTranspose(3, 3, strides=2, padding="same", name="up3")], name="inner")
+    return keras.Model(inputs, inner(x))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network().save("m.keras")
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    capsys.readouterr()
+    status = cli.main(["convert", *arguments])
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+
+def test_every_layer_is_judged_on_the_inputs_that_it_gets(capsys, folder):
+    status, out, _ = run(capsys, "m.keras", "--all", "--report", "json")
+    report = json.loads(out)
+    assert (status, report["written"]) == (0, ["m.subpixel.keras"])
+    assert [row["layer"] for row in report["layers"]] == ["up1", "up2 + conv2", "inner.up3"]
+    assert len(report["runs"]) == 2
+    assert all(0 < ratio < 1 for run in report["runs"] for ratio in run["layers"].values())
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 4)).astype("float32")
+    before, after = (keras.models.load_model(name)(x).numpy() for name in ("m.keras", "m.subpixel.keras"))
+    assert np.abs(before - after).max() < 1e-5 * np.abs(before).max()
+
+
+def test_code_is_not_run_and_damage_is_one_line(capsys, folder):
+    inputs = keras.Input((4, 4, 3))
+    keras.Model(inputs, L.Lambda(lambda x: 2 * x)(L.Conv2DTranspose(3, 3, strides=2)(inputs))).save("code.keras")
+    (folder / "bad.keras").write_bytes(b"PK no archive")
+    for name, said in (("code.keras", "Python code (a Lambda layer)"), ("bad.keras", "damaged")):
+        status, out, err = run(capsys, name)
+        assert (status, out, err.count("\n")) == (3, "", 1)
+        assert said in err
+    assert sorted(path.name for path in folder.iterdir()) == ["bad.keras", "code.keras", "m.keras"]
+
+
+def test_what_differs_is_not_written(capsys, folder, monkeypatch):
+    right = keras_model.convert_model
+
+    def wrong(model, *, example):
+        result, report = right(model, example=example)
+        layer = result.get_layer("conv2")
+        kernel = keras.ops.convert_to_numpy(layer.kernel).copy()
+        kernel.flat[np.abs(kernel).argmax()] *= 1.001
+        layer.kernel.assign(kernel)
+        return result, report
+
+    monkeypatch.setattr(keras_model, "convert_model", wrong)
+    status, out, err = run(capsys, "m.keras", "--all")
+    assert (status, out) == (1, "")
+    assert "up2 + conv2" in err
+    assert [path.name for path in folder.iterdir()] == ["m.keras"]

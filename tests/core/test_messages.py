@@ -162,6 +162,20 @@ RULES = [
     (lambda: check.whole_factors((2, 2), None, 1), "scale_factor must have one value per spatial axis, 1; got (2, 2)"),
     (lambda: check.whole_factors(0.0, None, 2), "scale_factor must be 1 or more on every axis; got (0, 0)"),
     (lambda: check.whole_factors(None, None, 1), f"scale_factor must be {EITHER}; got (None,)"),
+    (
+        lambda: check.neighbours_found([3, 5], False),
+        "scale_factor must be one at which mode 'nearest' finds every pixel, in float32; got (3, 5)",
+    ),
+    (lambda: check.values_at_hand("layer", "meta"), "layer must hold values to be converted; got parameters on the meta device"),
+    (
+        lambda: check.exact_everywhere(((0, 0), (0, 1))),
+        "stages must be one layer up to the border: one tap each, or no zeros around all but the first; "
+        "got an interior of ((0, 0), (0, 1))",
+    ),
+    (
+        lambda: check.one_kernel(a=False, b=True, c=True),
+        "stages must be convolutions with one kernel each to become one layer; got b=True",
+    ),
     (lambda: check.unit_steps((1, 2)), "stride must be 1 on every axis of a convolution behind a resize; got (1, 2)"),
     (
         lambda: check.linear("relu"),

@@ -125,8 +125,8 @@ class StridedKernel:
     def macs(self, spatial: int | Sequence[int]) -> int:
         """Return the multiply-accumulates for one sample whose input has these extents."""
         extents = check.per_axis("spatial", spatial, len(self.stride), minimum=0)
-        taps, steps = self.kernel.shape[:-2], zip(extents, self.padding, self.kernel.shape[:-2], self.stride, strict=True)
-        return prod(taps) * prod(self.kernel.shape[-2:]) * prod((h + sum(zeros) - k) // s + 1 for h, zeros, k, s in steps)
+        axes = zip(extents, self.padding, self.kernel.shape[:-2], self.stride, strict=True)
+        return self.kernel.size * prod((h + sum(zeros) - k) // s + 1 for h, zeros, k, s in axes)
 
     def apply(self, x: ArrayLike) -> NDArray[Any]:
         """Return the output for ``x`` (N, *spatial, Ci), every extent a multiple of its stride after padding and taps."""
@@ -184,17 +184,15 @@ class Upsampling:
         """Return the transposed convolution."""
         # EQ-003
         axes = zip(self.kernel.shape[:-2], self.stride, self.shift, self.excess, strict=True)
-        kernel, chosen = self.kernel, []
+        kernel, padding, crop = self.kernel, [], []
         for axis, (taps, s, p, e) in enumerate(axes):
-            first, last = max(p, 0), taps - s - p - e  # to leave out of the whole output; a negative last is missing there
-            fits = 0 <= first - last < s
-            grown = max(-p, 0), 0 if fits else max(-last, 0)  # zeros, where no tap reaches
+            first, last = p, taps - s - p - e  # to leave out of the whole output; what is negative is missing there
+            grown = max(-first, 0), max(-last, 0)  # zeros, where no tap reaches
             kernel = np.pad(kernel, [grown if a == axis else (0, 0) for a in range(kernel.ndim)])
-            last = max(last, 0)
-            both = first if fits else min(first, last)
-            chosen.append((both, first - (taps - s - p - e), (0, 0)) if fits else (both, 0, (first - both, last - both)))
-        padding, output_padding, crop = zip(*chosen, strict=True)
-        return TransposedKernel(kernel, self.plain_bias(), self.stride, padding, output_padding, crop)
+            first, last = max(first, 0), max(last, 0)
+            padding.append(min(first, last))
+            crop.append((first - padding[-1], last - padding[-1]))
+        return TransposedKernel(kernel, self.plain_bias(), self.stride, tuple(padding), (0,) * len(padding), tuple(crop))
 
     def plain_bias(self) -> NDArray[Any] | None:
         """Return the bias (Co,) of a layer that has the same for every offset; refuse one that has not."""

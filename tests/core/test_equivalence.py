@@ -89,7 +89,7 @@ def test_no_positions_have_no_macs_and_are_enlarged_to_those_that_the_kernel_rea
     strided = core.conv_unshift_to_strided(kernel, scale=2, order="DCR", padding="valid")
     assert shared.extents((0, 3)) == (2, 8)
     assert (back.macs((0, 3)), back.macs((1, 3))) == (0, back.kernel.size * 3)
-    assert (strided.macs((3, 8)), strided.macs((5, 8))) == (0, strided.kernel.size * 2)
+    assert (strided.macs((3, 8)), strided.macs((5, 8)), strided.macs((6, 9))) == (0, strided.kernel.size * 2, strided.kernel.size * 3)
     assert (shared.macs((0, 3)), shared.macs(0)) == (shared.kernel.size * 4, shared.kernel.size)
 
 
@@ -148,11 +148,13 @@ def test_there_and_back_the_paddings_are_those_of_a_transposed_convolution(taps,
     assert back.crop == ((0, 0),) or taps != 4
 
 
-def test_a_bias_that_differs_within_a_block_has_no_transposed_equal():
-    with pytest.raises(
-        ValueError, match=r"bias must be the same for every offset of a block to be that of a transposed convolution; got a difference of 3"
-    ):
-        core.subpixel_to_deconv(integers(3, 3, 4), [1, 1, 1, 4], scale=2, order="CRD")
+@pytest.mark.parametrize(
+    ("bias", "scale", "difference"), [([1, 1, 1, 4], 2, 3), ([2, 2, 4, 1], 2, 3), ([-2, 3, 4, 4], 2, 5), ([3, 1, 5], 3, 2)]
+)
+def test_a_bias_that_differs_within_a_block_has_no_transposed_equal(bias, scale, difference):
+    text = "bias must be the same for every offset of a block to be that of a transposed convolution; got a difference of"
+    with pytest.raises(ValueError, match=rf"^{text} {difference}\.0$"):
+        core.subpixel_to_deconv(integers(3, 3, len(bias)), bias, scale=scale, order="CRD")
 
 
 # --- blocks ---
@@ -238,6 +240,27 @@ def test_a_chain_of_one_stage_is_that_stage():
     layer = core.collapse_stages([(kernel, bias, 2)], order="CRD", form="aligned")
     np.testing.assert_array_equal(layer.kernel, kernel)
     np.testing.assert_array_equal(layer.bias, bias)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_zeros_around_a_stage_are_not_felt_where_the_one_before_gives_zeros_there(scale):
+    first, second = integers(3, 2, 2 * scale), integers(2, 2, 2)
+    x = integers(1, 9, 2)
+    for before, after in product(range(5), range(5)):
+        padding = ((before, after),)
+        stages = [(first, None, scale), (second, None, 1)]
+        layer, expected = core.collapse_stages(stages, order="DCR", padding=padding), chained(x, stages, "DCR", padding)
+        whole = before >= 2 and after >= 2  # all that three taps reach
+        assert layer.interior == (((0, 0),) if whole else ((before, after),))
+        y, (a, b) = layer.apply(x), layer.interior[0]
+        assert np.array_equal(y[:, a : y.shape[1] - b], expected[:, a : y.shape[1] - b])
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_the_macs_of_a_strided_convolution_count_every_axis(ndim):
+    taps = (3, 4, 5)[:ndim]
+    layer = core.unshift_conv_to_strided(integers(*taps, 2 * 2**ndim, 3), scale=2, order="DCR", padding="valid")
+    assert layer.macs((12,) * ndim) == layer.kernel.size * prod(6 - k + 1 for k in taps)
 
 
 @pytest.mark.parametrize("order", ORDERS)

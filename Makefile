@@ -83,14 +83,14 @@ kill-matrix: $(INSTALLED)
 	$(BIN)/python -m subpixel_conformance.kill_matrix docs/evidence/kill-matrix.json --out docs/kill-matrix.md --judge
 
 # The core, changed in one place at a time: writes docs/evidence/mutation.json and from it docs/mutation.md. It takes long;
-# ONLY="check.py _order.py" judges these modules and keeps the record of the others, EVERY=4 one change in four, and SURVIVORS=1 only what
-# survived, against tests that are new.
+# ONLY="check.py _order.py" judges these modules and keeps the record of the others; EVERY=4 judges one change in four, MINUTES=5 as many of
+# each module as fit into five minutes, SURVIVORS=1 only what survived, against tests that are new.
 mutation: export OMP_NUM_THREADS = 1
 mutation: export OPENBLAS_NUM_THREADS = 1
 mutation: .venv-mutation/.installed
 	$(CHECKOUT) .venv-mutation/bin/python -m pytest -q --disable-plugin-autoload tests/mutation/test_mutations.py
 	$(CHECKOUT) .venv-mutation/bin/python -m tests.mutation.run docs/evidence/mutation.json --out docs/mutation.md $(if $(ONLY),--only $(ONLY)) \
-	  $(if $(EVERY),--every $(EVERY)) $(if $(SURVIVORS),--survivors)
+	  $(if $(EVERY),--every $(EVERY)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SURVIVORS),--survivors)
 
 .venv-mutation/.installed: constraints.txt constraints-mutation.txt
 	$(PYTHON) -m venv .venv-mutation

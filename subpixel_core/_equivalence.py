@@ -109,7 +109,7 @@ def subpixel_to_deconv(
     Returns
     -------
     TransposedKernel
-        ``kernel`` (*(r * k), Ci, C), bit for bit. Where a padding at both ends cannot say it, ``crop`` does.
+        ``kernel`` (*(r * k), Ci, C), bit for bit. Where a padding at both ends and an output padding cannot say it, ``crop`` does.
 
     Raises
     ------

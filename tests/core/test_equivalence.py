@@ -191,11 +191,12 @@ def test_a_convolution_before_or_behind_an_inverse_shift_is_a_strided_one(taps, 
         np.testing.assert_array_equal(layer.apply(x), expected)
 
 
-def test_taps_of_half_precision_are_added_up_in_single():
-    kernel = np.array([1, 2**-11, 2**-11], np.float16).reshape(3, 1, 1)
+@pytest.mark.parametrize("channels", [1, 64])
+def test_taps_of_half_precision_are_added_up_in_single(channels):
+    kernel = np.repeat(np.array([1, 2**-11, 2**-11], np.float16), channels).reshape(3, 1, channels)
     layer = core.resize_conv_to_subpixel(kernel, 3, padding=((1, 1),), form="aligned")
     assert layer.kernel.dtype == np.float16
-    assert layer.kernel.max() == np.float16(1 + 2**-10)  # one after the other, in half precision, they are lost
+    assert set(layer.kernel.max(axis=0)[0]) == {1, 1 + 2**-10}  # one after the other, in half precision, they are lost
 
 
 # --- chains ---

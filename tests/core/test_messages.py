@@ -35,6 +35,7 @@ from subpixel_core import (
     subpixel_to_deconv,
     unshift_conv_to_strided,
 )
+from subpixel_core._upsampling import of_deconv, of_resize_conv
 
 LINE, MAP, VOLUME = np.zeros((1, 6, 4)), np.zeros((1, 6, 6, 4)), np.zeros((1, 2, 2, 2, 4))
 TAPS, KERNEL = np.zeros((3, 4, 4)), np.zeros((3, 3, 4, 4))
@@ -75,6 +76,10 @@ RULES = [
     (lambda: check.padding_widths(1, (3,)), f"{RULE}; got 1"),
     (lambda: check.padding_widths((1,), (3,)), f"{RULE}; got (1,)"),
     (lambda: check.padding_widths(((1, 1), (1, 1)), (3,)), f"{RULE}; got ((1, 1), (1, 1))"),
+    (
+        lambda: check.padding_widths(((1, 1),), (3, 3)),
+        "padding must be 'same', 'valid' or a pair (before, after) for each of 2 spatial axes; got ((1, 1),)",
+    ),
     (lambda: check.padding_widths(((1, 1, 1),), (3,)), f"{RULE}; got ((1, 1, 1),)"),
     (lambda: check.padding_widths(((1, -1),), (3,)), "padding must be 0 or more on every axis; got (1, -1)"),
     (lambda: check.padding_widths("same", (3, 0)), "kernel_size must be 1 or more on every axis; got (3, 0)"),
@@ -203,6 +208,7 @@ RULES = [
     (lambda: check.depthwise_shape((3, 4, 2)), "depthwise must have the shape (*k, Ci, 1), one kernel per channel; got (3, 4, 2)"),
     (lambda: check.depthwise_shape((3, 4, 0)), "depthwise must have the shape (*k, Ci, 1), one kernel per channel; got (3, 4, 0)"),
     (lambda: check.pointwise_shape((1, 3, 4, 4)), "pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got (1, 3, 4, 4)"),
+    (lambda: check.pointwise_shape((1, 0, 4, 4)), "pointwise must have the shape (1, ..., 1, Ci, Co), one tap per axis; got (1, 0, 4, 4)"),
     (lambda: check.dimensions("n", 4), "n must be 1, 2 or 3; got 4"),
     (lambda: check.dimensions("n", 0), "n must be 1 or more; got 0"),
     (lambda: check.per_level("n", 1), "n must be a tuple of integers, one per level; got 1"),
@@ -471,6 +477,8 @@ DOORS = [
             (lambda f=function: f(KERNEL, [1, 2], stride=2), "bias must have the shape (4,), one value per output channel; got (2,)"),
         ]
     ],
+    (lambda: of_deconv(KERNEL, None, 2, 0, 0, 1, 0), "groups must be 1 or more; got 0"),
+    (lambda: of_resize_conv(KERNEL, None, 2, "same", 1, 0), "groups must be 1 or more; got 0"),
     (lambda: resize_conv_to_subpixel(KERNEL, 2, align_corners=1), "align_corners must be True or False; got 1"),
     (lambda: resize_conv_to_subpixel(KERNEL, 2, mode="bicubic"), f"{RESIZE}; got 'bicubic'"),
     (lambda: collapse_stages([(KERNEL, 2)], **DCR), f"{STAGES}; got [2] entries"),

@@ -261,10 +261,17 @@ def _end(process: Any) -> None:
 
 
 def drawn(path: Path, every: int) -> tuple[int, list[Mutation]]:
-    """Return how many mutations a module has, and one in so many of them, drawn with the name of the module as seed."""
+    """Return how many mutations a module has, and one in so many of them, in an order drawn with the name of the module as seed."""
     made = list(mutations(path))
-    kept = sorted(random.Random(path.name).sample(range(len(made)), -(-len(made) // every)))
-    return len(made), [made[i] for i in kept]
+    return len(made), random.Random(path.name).sample(made, -(-len(made) // every))
+
+
+def until(moment: float, chosen: list[Mutation]) -> Iterator[Mutation]:
+    """Yield mutations until a moment of the monotonic clock: the first of an order that was drawn are a sample too."""
+    for mutation in chosen:
+        if time.monotonic() > moment:
+            return
+        yield mutation
 
 
 def record(path: Path, made: int, found: list[tuple[Mutation, str]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -306,6 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", nargs="*", metavar="FILE", help="these modules of the core; the record keeps what it has of the others")
     parser.add_argument("--every", type=int, default=1, help="one mutation in so many; the record says of how many")
+    parser.add_argument("--minutes", type=float, default=inf, help="so long for each module, and no new mutation after that")
     parser.add_argument("--survivors", action="store_true", help="only what survived in the record, of modules that have not changed since")
     parser.add_argument("--seconds", type=float, default=1.0, help="of cases, and of tests, that an explained survivor has to pass")
     parser.add_argument("--quick", action="store_true", help="the others too: finds more survivors than there are")
@@ -340,7 +348,8 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         made, chosen = drawn(path, 1 if options.survivors else options.every)
         chosen = [mutation for mutation in chosen if not options.survivors or page.key(vars(mutation)) in survivors]
-        found = list(_told(judged(iter(chosen), reach, options.jobs, enough)))
+        work = until(time.monotonic() + 60 * options.minutes, chosen)
+        found = list(_told(judged(work, reach, options.jobs, enough)))
         if options.survivors:
             after = again(kept["files"][path.name], before, found)
         elif found:

@@ -1,5 +1,7 @@
 """What is changed, and what is left alone. `make mutation` runs these first; elsewhere cosmic-ray is not installed."""
 
+import math
+
 import pytest
 
 pytest.importorskip("cosmic_ray", reason="cosmic-ray is not installed: make mutation makes an environment of its own")
@@ -71,7 +73,12 @@ def test_a_sample_is_the_same_every_time_and_says_of_how_many(found, tmp_path):
     number, every_third = run.drawn(path, 3)
     assert (number, len(every_third)) == (len(found), -(-len(found) // 3))
     assert run.drawn(path, 3)[1] == every_third
-    assert run.drawn(path, 1)[1] == [*mutations(path)]
+    assert {m.source for m in run.drawn(path, 1)[1]} == {m.source for m in found}
+
+
+def test_after_its_time_no_mutation_is_begun(found):
+    assert [*run.until(math.inf, found)] == found
+    assert [*run.until(-math.inf, found)] == []
 
 
 def test_what_is_rejected_now_is_counted_by_what_rejects_it_and_the_rest_survives(found):

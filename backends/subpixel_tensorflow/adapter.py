@@ -28,6 +28,7 @@ class TensorFlowAdapter:
         "operations": (
             *("phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer"),
             *("unet", "unet_mixed", "unet_gradients", "unet_steps", "save_weights", "load_weights"),
+            *("from_conv_transpose", "from_resize_conv"),
         ),
         "orders": ("DCR", "CRD", "DRC", "RCD"),
         "data_formats": ("channels_last", "channels_first"),
@@ -132,6 +133,32 @@ class TensorFlowAdapter:
                     getattr(stage, name).assign(array)
         return _JudgedLayer(layer, stages)
 
+    def from_conv_transpose(
+        self, x: tf.Tensor, kernel: np.ndarray, bias: np.ndarray | None, *, stride: Any, padding: Any, output_padding: Any, device: str
+    ) -> tf.Tensor:
+        # Keras has no padding in numbers: the layer leaves out nothing, and its output is cropped.
+        made = {1: keras.layers.Conv1DTranspose, 2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}[len(stride)]
+        layer = made(kernel.shape[-1], kernel.shape[:-2], stride, output_padding=output_padding, use_bias=bias is not None)
+        y = backend.from_conv_transpose(_holding(layer, kernel.swapaxes(-1, -2), bias, kernel.shape[-2]))(x)
+        return y[(slice(None), *(slice(p, extent - p) for p, extent in zip(padding, y.shape[1:-1], strict=True)))]
+
+    def from_resize_conv(
+        self, x: tf.Tensor, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, padding: Any, device: str
+    ) -> tf.Tensor:
+        # Nor has its convolution: of pairs, zeros are put around the input, whole pixels of them, and what is then too much is cropped.
+        ndim, taps = len(scale), kernel.shape[:-2]
+        resize = {1: keras.layers.UpSampling1D, 2: keras.layers.UpSampling2D, 3: keras.layers.UpSampling3D}[ndim]
+        convolution = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[ndim]
+        given = padding if isinstance(padding, str) else "valid"
+        layer = convolution(kernel.shape[-1], taps, padding=given, use_bias=bias is not None)
+        converted = backend.from_resize_conv(resize(scale if ndim > 1 else scale[0]), _holding(layer, kernel, bias, kernel.shape[-2]))
+        if isinstance(padding, str):
+            return converted(x)
+        whole = [(-(-before // r), -(-after // r)) for (before, after), r in zip(padding, scale, strict=True)]
+        y = converted(tf.pad(x, [(0, 0), *whole, (0, 0)]))
+        ends = [(r * a - before, r * b - after) for (a, b), (before, after), r in zip(whole, padding, scale, strict=True)]
+        return y[(slice(None), *(slice(first, extent - last) for (first, last), extent in zip(ends, y.shape[1:-1], strict=True)))]
+
     def unet(self, config: Mapping[str, Any], device: str, params: Mapping[str, np.ndarray] | None, dtype: str) -> "_JudgedNetwork":
         with tf.device(_placements[device]):
             model = backend.residual_unet(ResidualUNetConfig(**config), dtype={"mixed": "mixed_bfloat16"}.get(dtype, dtype))
@@ -147,6 +174,13 @@ class TensorFlowAdapter:
     def load_weights(self, path: str, *, order: Any = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         model = backend.load_weights(path, order=order)
         return backend.get_parameters(model), model.config.as_dict()
+
+
+def _holding(layer: Any, kernel: np.ndarray, bias: np.ndarray | None, inputs: int) -> Any:
+    """Return a Keras layer, built for so many input channels, with these weights."""
+    layer.build((None, *(None for _ in kernel.shape[:-2]), inputs))
+    layer.set_weights([kernel] if bias is None else [kernel, bias])
+    return layer
 
 
 class _JudgedLayer:

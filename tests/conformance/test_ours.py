@@ -12,7 +12,7 @@ DTYPES = {
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 }
 OPERATIONS = {"phase_shift", "inverse_phase_shift", "vjp", "icnr", "box_blur", "layer", "unet", "save_weights", "load_weights"}
-BACKEND_OPERATIONS = OPERATIONS | {"unet_mixed", "unet_gradients", "unet_steps"}
+BACKEND_OPERATIONS = OPERATIONS | {"unet_mixed", "unet_gradients", "unet_steps", "from_conv_transpose", "from_resize_conv"}
 CORE_OPERATIONS = OPERATIONS | {
     *("channel_permutation", "icnr_bias", "icnr_residual", "icnr_weight_norm"),
     *("conv", "conv_transpose", "nearest_upsample", "checkerboard", "plan_stages", "unet_arithmetic"),
@@ -22,12 +22,12 @@ CORE_OPERATIONS = OPERATIONS | {
 OURS = {
     "numpy": (CORE_OPERATIONS, {"eager"}, {"cpu"}),
     "torch": (
-        BACKEND_OPERATIONS | {"from_conv_transpose", "from_resize_conv"},
+        BACKEND_OPERATIONS,
         {"eager", "compile", "compile-dynamic", "vmap"},
         {"cpu", "cuda"},
     ),
     "tensorflow": (BACKEND_OPERATIONS, {"eager", "function", "function-dynamic", "function-xla"}, {"cpu", "cuda"}),
-    "jax": (BACKEND_OPERATIONS | {"from_conv_transpose", "from_resize_conv"}, {"eager", "jit", "jit-dynamic", "vmap"}, {"cpu", "cuda"}),
+    "jax": (BACKEND_OPERATIONS, {"eager", "jit", "jit-dynamic", "vmap"}, {"cpu", "cuda"}),
 }
 
 

@@ -198,6 +198,14 @@ RULES = [
         lambda: check.follows((3, 2, 8), (3, 3, 1, 2)),
         "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 2, 8)",
     ),
+    (
+        lambda: check.follows((3, 3, 1, 8), (3, 3, 1, 2)),
+        "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 3, 1, 8)",
+    ),
+    (
+        lambda: check.follows((3, 3, 3, 2, 8), (3, 3, 1, 2)),
+        "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 3, 3, 2, 8)",
+    ),
     (lambda: check.bias_scale(2), "scale must have one factor per spatial axis to initialize a bias, which has no such axes; got 2"),
     (lambda: check.bias_scale(0), "scale must be 1 or more; got 0"),
     (lambda: check.bias_scale((2, 0)), "scale must be 1 or more on every axis; got (2, 0)"),

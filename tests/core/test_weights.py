@@ -184,6 +184,13 @@ def test_equal_weights_give_equal_bytes(tmp_path):
     assert len(files) == 1
 
 
+def test_the_configuration_is_in_the_file_with_its_fields_in_alphabetical_sequence(saved):
+    path, _ = saved
+    with safetensors.safe_open(path, framework="np") as file:
+        fields = json.loads(file.metadata()["config"])
+    assert list(fields) == sorted(fields)
+
+
 def test_lists_are_float64(tmp_path):
     params = {name: np.full(shape, 0.1) for name, shape in parameter_shapes(TINY).items()}
     save_weights(tmp_path / "x", {name: value.tolist() for name, value in params.items()}, TINY)

@@ -26,7 +26,8 @@ words of an error are part of its rule), a statement, a named argument or a `not
 aliases of types are left alone, and the `strict=True` of a `zip`, which asserts what the checks have seen to. Of a module that has
 very many changes a part may be judged, drawn with a fixed seed: the columns "changes" and "judged" say so. What is explained as a survivor
 is given a second of cases and a second of tests, the quickest; whatever else survives has passed all that reach it. The command writes
-[evidence/mutation.json](evidence/mutation.json) and, from it and `tests/mutation/explained.toml`, this page.
+[evidence/mutation.json](evidence/mutation.json) and, from it and `tests/mutation/explained.toml`, this page. A module may have changed
+since: its `sha256` there is that of the text that was judged.
 """
 
 

@@ -377,6 +377,11 @@ TAKES_A_SCALE = {
     "box_blur": lambda scale: core.box_blur(x, scale),
     "checkerboard": lambda scale: core.checkerboard(x, scale),
     "plan_stages": lambda scale: core.plan_stages(scale, 3, 3),
+    "resize_conv_to_subpixel": lambda scale: core.resize_conv_to_subpixel(kernel, scale),
+    "shift_conv_to_subpixel": lambda scale: core.shift_conv_to_subpixel(kernel, scale=scale, order="DCR"),
+    "subpixel_to_deconv": lambda scale: core.subpixel_to_deconv(kernel, scale=scale, order="DCR"),
+    "conv_unshift_to_strided": lambda scale: core.conv_unshift_to_strided(kernel, scale=scale, order="DCR"),
+    "unshift_conv_to_strided": lambda scale: core.unshift_conv_to_strided(kernel, scale=scale, order="DCR"),
 }
 
 
@@ -404,6 +409,13 @@ TAKES_AN_ORDER = {
     "icnr_bias": lambda order: core.icnr_bias(bias, 2, order=order),
     "icnr_residual": lambda order: core.icnr_residual(kernel, 2, order=order),
     "icnr_weight_norm": lambda order: core.icnr_weight_norm(kernel, 2, order=order),
+    "deconv_to_subpixel": lambda order: core.deconv_to_subpixel(kernel, stride=2, order=order),
+    "resize_conv_to_subpixel": lambda order: core.resize_conv_to_subpixel(kernel, 2, order=order),
+    "shift_conv_to_subpixel": lambda order: core.shift_conv_to_subpixel(kernel, scale=2, order=order),
+    "subpixel_to_deconv": lambda order: core.subpixel_to_deconv(kernel, scale=2, order=order),
+    "collapse_stages": lambda order: core.collapse_stages([(kernel, None, 2)], order=order),
+    "conv_unshift_to_strided": lambda order: core.conv_unshift_to_strided(kernel, scale=2, order=order),
+    "unshift_conv_to_strided": lambda order: core.unshift_conv_to_strided(np.zeros((3, 2, 12, 4)), scale=2, order=order),
     "convert_order": lambda order: core.convert_order(core.init_parameters(CONFIG, np.random.default_rng(0)), CONFIG, order),
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from math import prod, sqrt
 from typing import Any, ClassVar, cast
 
@@ -50,6 +51,35 @@ def memory_format(x: Tensor) -> torch.memory_format:
     """Return the format that ``x`` has in memory: that with the channels last only where it is no other."""
     last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim, torch.contiguous_format)
     return last if not x.is_contiguous() and x.is_contiguous(memory_format=last) else torch.contiguous_format
+
+
+def _faster_by_phases(low: Tensor, scale: tuple[int, ...]) -> bool:
+    """Whether `_shift_and_crop` is taken for a shift and then a crop: in inference on a CPU, for few phases and channels first.
+
+    A compiler makes one pass of both by itself, and a gradient would go back through every phase.
+    """
+    eager = not (low.requires_grad or torch.compiler.is_compiling() or torch.jit.is_tracing())
+    return eager and low.device.type == "cpu" and low.is_contiguous() and prod(scale) <= 9
+
+
+def _shift_and_crop(low: Tensor, scale: tuple[int, ...], first: Sequence[int], extents: Sequence[int]) -> Tensor:
+    """Return the phase shift in order CRD without what is before ``first`` and behind that many positions, in one pass over the values.
+
+    Phase i of an axis is every r-th position of it, and position p of the result is ``first + p`` of the shift ::
+
+        y[(i - first) % r :: r] = low[ceil((first - i) / r) :]
+    """
+    axis, phases = -len(scale) - 1, prod(scale)
+    split = low.unflatten(axis, (-1, phases))
+    y = low.new_empty((*split.shape[:axis], *extents))
+    for number, phase in enumerate(product(*map(range, scale))):
+        axes = list(zip(phase, first, scale, strict=True))
+        written: tuple[Any, ...] = (..., *(slice((i - f) % r, None, r) for i, f, r in axes))
+        part = y[written]
+        starts = [(f - i + r - 1) // r for i, f, r in axes]
+        read: tuple[Any, ...] = (..., *(slice(start, start + n) for start, n in zip(starts, part.shape[axis + 1 :], strict=True)))
+        part.copy_(split.select(axis, number)[read])
+    return y
 
 
 class PhaseShift(nn.Module):
@@ -234,12 +264,13 @@ class ExactSubpixelConv(nn.Module):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         padding, crop = (self.padding, self.crop) if output_size is None or self.ends is None else self.ends(input, output_size)
         low = convolve(input, self.weight, self.bias, padding, groups=self.groups)  # (N, C * prod(scale), *spatial)
-        y = _keeping_format(low, self.scale)
         if not any(map(any, crop)):
-            return y
-        extents = y.shape[-len(crop) :]
-        left = [extent - sum(pair) for extent, pair in zip(extents, crop, strict=True)]
+            return _keeping_format(low, self.scale)
+        left = [r * h - sum(pair) for h, r, pair in zip(low.shape[-len(crop) :], self.scale, crop, strict=True)]
         something_left(input.shape[-len(crop) :], left)
+        if _faster_by_phases(low, self.scale):
+            return _shift_and_crop(low, self.scale, [first for first, _ in crop], left)
+        y = _keeping_format(low, self.scale)
         index: tuple[Any, ...] = (..., *(slice(first, first + extent) for (first, _), extent in zip(crop, left, strict=True)))
         return y[index].contiguous(memory_format=memory_format(y))  # as the layer that it is equal to
 

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 from itertools import product
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,51 @@ def test_a_transposed_convolution_is_its_conversion_on_every_geometry_exactly(fo
         x = whole_input(2, 4, *EXTENTS[:ndim])
         same = from_conv_transpose(module, form=form)
         assert torch.equal(same(x), module(x)), options
+        with torch.no_grad():  # where the crop is made on the way
+            assert torch.equal(same(x), module(x)), options
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_any_crop_made_on_the_way_is_a_shift_and_then_a_crop(layout):
+    made = 0
+    for scale, first, last in product(((2, 2), (3, 3), (1, 4), (4, 4)), product(range(5), repeat=2), product(range(4), repeat=2)):
+        module = ExactSubpixelConv(nn.Parameter(torch.ones(2 * prod(scale), 2, 1, 1)), None, scale, ((0, 0),) * 2, ((0, 0),) * 2)
+        module.weight.data.mul_(torch.arange(1.0, 2 * prod(scale) + 1).reshape(-1, 1, 1, 1))
+        x = torch.arange(1.0, 49).reshape(2, 2, 3, 4).contiguous(memory_format=layout)
+        whole = module(x)
+        module.crop = tuple(zip(first, last, strict=True))
+        height, width = (r * h - a - b for r, h, a, b in zip(scale, x.shape[2:], first, last, strict=True))
+        if height > 0 and width > 0:
+            expected = whole[..., first[0] : first[0] + height, first[1] : first[1] + width]
+            with torch.no_grad():
+                y = module(x)
+            assert torch.equal(y, expected), (scale, first, last)
+            assert torch.equal(module(x), expected), (scale, first, last)
+            assert y.is_contiguous(memory_format=layout)
+            made += 1
+    assert made > 1000
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch.func.jvp calls it
+def test_a_crop_made_on_the_way_is_mapped_and_differentiated_as_the_layer():
+    module = whole(one()).requires_grad_(False)
+    same = from_conv_transpose(module)
+    x, v = whole_input(3, 2, 4, 5, 6), whole_input(2, 4, 5, 6, seed=2)
+    assert torch.equal(torch.vmap(same)(x), torch.vmap(module)(x))
+    assert torch.equal(torch.func.jvp(same, (x[0],), (v,))[1], torch.func.jvp(module, (x[0],), (v,))[1])
+    weights = module(v)
+    gradients = [torch.func.grad(lambda x, layer=layer: (layer(x) * weights).sum())(x[0]) for layer in (module, same)]
+    assert torch.equal(*gradients)
+    mapped = [torch.vmap(torch.func.grad(lambda x, layer=layer: (layer(x) * weights).sum()))(x) for layer in (module, same)]
+    assert torch.equal(*mapped)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_trace_keeps_the_extents_free():
+    module = whole(one()).requires_grad_(False)
+    traced = torch.jit.trace(from_conv_transpose(module), whole_input(2, 4, 5, 6))
+    x = whole_input(1, 4, 3, 7)
+    assert torch.equal(traced(x), module(x))
 
 
 def test_its_kernel_padding_and_crop_are_those_of_the_core():

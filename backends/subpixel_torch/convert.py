@@ -143,21 +143,26 @@ def measured_faster(
 ) -> bool:
     """Return whether a sub-pixel convolution is measured to be no slower than the original, "transposed" or "resize", on one call.
 
-    Read off the 2-D layers in ``docs/evidence/equivalence-torch-cpu.json``. A resize is worth replacing where the kernel gets smaller by
-    more than the shift copies: not for 2 taps, nor for many more channels out than in. A transposed convolution is where the stride divides
-    the kernel, so that no taps are zeros, or where torch's own is slow: few channels in or out. With channels last it is fast.
+    Read off the 2-D layers in ``docs/evidence/equivalence-torch-cpu.json``, cautiously. A resize is worth replacing where the kernel gets
+    smaller by more than the shift copies: not for 2 taps, nor for many more channels out than in. A transposed convolution is where the
+    stride divides the kernel, so that no taps are zeros, or where torch's own is slow: few channels in or out. With more taps than the
+    stride and many channels in, its time is in the products, of which both layers have as many: few channels out are then no gain. With
+    channels last it is fast.
     """
     if groups > 1:
         return False  # not measured
     taps = min(kernel_size)
     if original == "resize":
         return outputs <= 4 or outputs < inputs or (taps >= 3 and outputs == inputs) or (taps >= 5 and inputs >= 16)
+    steps = list(zip(kernel_size, scale, strict=True))
+    columns = prod(kernel_size) * outputs * prod(call.extents)  # what torch's own keeps before it adds them up
+    if columns * inputs < 2**18 or any(k < s for k, s in steps):
+        return False  # small, and the call itself is what it costs; or most taps of the replacement are zeros
     if call.channels_last:
         return outputs <= 4 and inputs >= 16
-    steps = list(zip(kernel_size, scale, strict=True))
-    worth_it = prod(kernel_size) * inputs * outputs * prod(call.extents) >= 2**18  # below, the call itself is what it costs
-    fits = all(k % s == 0 for k, s in steps)
-    return worth_it and (fits or outputs <= 4 or (inputs <= 4 and all(k > s for k, s in steps)))
+    fits = all(k == s for k, s in steps) or all(k % s == 0 and (inputs <= 16 or (k <= 3 * s and outputs >= 64)) for k, s in steps)
+    few = inputs <= (16 if columns >= 2**21 else 4) and all(k > s for k, s in steps)
+    return fits or outputs <= 4 or few
 
 
 @dataclass(frozen=True)
@@ -357,7 +362,8 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
         It is not changed.
     example : Tensor or tuple, optional
         Input of the model. With it a copy of the model is run once, in evaluation mode, to record extents, and what
-        `measured_faster` does not say to be faster is left.
+        `measured_faster` does not say to be faster is left. Without it whatever is exact is replaced, also what may be slower:
+        transposed convolutions with the channels last in memory.
 
     Returns
     -------

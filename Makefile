@@ -8,6 +8,7 @@ INSTALLED := .venv/.installed
 OURS := --backend numpy --backend torch --backend tensorflow --backend jax
 PEERS := --peer torch-native --peer tensorflow-native --peer keras-tensorflow --peer keras-jax --peer keras-torch
 PUBLISHED := ai-edge-litert diffusers dm-pix einops monai onnx onnxruntime openvino paddlepaddle tinygrad transformers
+NETWORKS := a-unet dynamic-network-architectures unet3d
 FASTAI_NEEDS := cloudpickle fastcore fastdownload fastprogress fasttransform pandas plum-dispatch scikit-learn
 CHECKOUT := PYTHONPATH=.:backends:conformance
 
@@ -50,14 +51,14 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/unet.py --json reports/unet-bench.json --plot reports/unet-bench.png
 
 # Published implementations, in an environment of their own. fastai comes without its dependencies, for it asks for torchvision, which does not
-# load beside the CPU build of torch, and which what is judged here does not need.
+# load beside the CPU build of torch, and which what is judged here does not need; so do networks whose requirements their U-Nets do not import.
 peers: .venv-peers/.installed
 
 .venv-peers/.installed: pyproject.toml constraints.txt constraints-peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --constraint constraints-peers.txt \
 	  --editable '.[all]' pytest hypothesis $(PUBLISHED) $(FASTAI_NEEDS)
-	.venv-peers/bin/python -m pip install --disable-pip-version-check --constraint constraints-peers.txt --no-deps fastai
+	.venv-peers/bin/python -m pip install --disable-pip-version-check --constraint constraints-peers.txt --no-deps fastai $(NETWORKS)
 	touch $@
 
 # Judge them, run the reproductions in docs/peers/, and write docs/evidence/scoreboard.json and from it docs/scoreboard.md.

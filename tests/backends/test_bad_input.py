@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import subpixel_core as core
 from subpixel_core import DATA_FORMATS, ORDERS
+from subpixel_core.check import exact_resize
 
 WRONG_SCALES = [0, -1, 2.0, True, "2", None, b"2", {2, 3}, 1j, np.float64(2), np.True_, np.array(2), np.array([2, 3])]
 WRONG_TUPLES = [(), [], (2, 0), (-3, 2), (2, True), (2.0, 2), (2, "2"), (2, None), [2, 2.5], ((2, 2), 2)]
@@ -534,3 +535,42 @@ def test_every_convolution_of_the_core_refuses_a_wrong_padding(padding):
         lambda: core.subpixel_conv(x, kernel, scale=2, order="DCR", padding=padding),
     ):
         assert str(refusal(function)).startswith("padding must be ")
+
+
+# --- conversions: what has no exact equal is refused by every backend in the core's words ---
+
+
+def converted(package, *, mode="nearest", form=None, resize=False):
+    """Convert a layer of 2 x 3 channels in the framework of a package."""
+    if package.__name__ == "subpixel_torch":
+        from torch import nn
+
+        upsample = nn.Upsample(scale_factor=2, mode=mode)
+        return (
+            package.from_resize_conv(upsample, nn.Conv2d(2, 3, 3), form=form)
+            if resize
+            else package.from_conv_transpose(nn.ConvTranspose2d(2, 3, 4, 2), form=form)
+        )
+    if package.__name__ == "subpixel_tensorflow":
+        from keras import layers
+
+        layer = layers.Conv2D(3, 3) if resize else layers.Conv2DTranspose(3, 4, 2)
+        layer.build((None, None, None, 2))
+        upsample = layers.UpSampling2D(2, interpolation=mode)
+        return package.from_resize_conv(upsample, layer, form=form) if resize else package.from_conv_transpose(layer, form=form)
+    kernel = np.ones((3, 3, 2, 3), np.float32)
+    if resize:
+        return package.from_resize_conv(kernel, scale=2, padding="VALID", mode=mode, form=form)
+    return package.from_conv_transpose(kernel, strides=(2, 2), padding="VALID", form=form)
+
+
+@pytest.mark.parametrize("form", ["Minimal", "", "both", 1, ("minimal",)])
+@pytest.mark.parametrize("resize", [False, True])
+def test_a_conversion_refuses_an_unknown_form_in_the_words_of_the_core(backend, resize, form):
+    expected = refusal(core.deconv_to_subpixel, np.ones((4, 4, 2, 3)), stride=2, order="CRD", form=form)
+    same(expected, converted, backend, resize=resize, form=form)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_a_conversion_refuses_a_resize_that_is_none_to_the_nearest_neighbour_in_the_words_of_the_core(backend, mode):
+    same(refusal(exact_resize, mode, False), converted, backend, resize=True, mode=mode)

@@ -345,7 +345,10 @@ def of_resize_conv(kernel: NDArray[Any], bias: Any, scale: Any, padding: Any, di
     check.multiple("output channels", kernel.shape[-1], parts, f"groups={parts}")
     block = _behind_a_block(_dilated(kernel, check.per_axis("dilation", dilation, ndim)), bias, scale, padding)
     wide, dtype = accumulator(kernel)
-    return replace(block, kernel=block.kernel.sum(axis=tuple(range(ndim, 2 * ndim)), dtype=wide).astype(dtype), groups=parts)
+    with np.errstate(over="ignore"):  # told in the next line
+        summed = block.kernel.sum(axis=tuple(range(ndim, 2 * ndim)), dtype=wide).astype(dtype)
+    check.sums_held(bool(np.isfinite(summed).all() or not np.isfinite(kernel).all()), dtype)
+    return replace(block, kernel=summed, groups=parts)
 
 
 def of_shift_conv(kernel: NDArray[Any], bias: Any, scale: Any, order: Any, padding: Any) -> Upsampling:

@@ -306,6 +306,12 @@ def unit_steps(stride: Sequence[int]) -> None:
         raise ValueError(f"stride must be 1 on every axis of a convolution behind a resize; got {tuple(stride)}")
 
 
+def sums_held(held: bool, dtype: Any) -> None:
+    """Refuse to add up taps where a sum is not finite though its taps are."""
+    if not held:
+        raise ValueError(f"kernel must have taps whose sums its dtype can hold; got {dtype}")
+
+
 def linear(activation: Any) -> None:
     """Refuse a nonlinearity between stages that are to become one."""
     if activation is not None:

@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
+from itertools import product
 from math import prod
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
@@ -25,7 +27,7 @@ from subpixel_core import (
     deconv_to_subpixel,
     resize_conv_to_subpixel,
 )
-from subpixel_core._conversion import NOT_ADJACENT, NOT_REACHED, SHARED_PARAMETERS, SLOWER
+from subpixel_core._conversion import LISTED, NOT_ADJACENT, NOT_REACHED, READ_ELSEWHERE, SHARED_PARAMETERS, SLOWER
 from subpixel_core._upsampling import FORMS, Form, Pairs
 from subpixel_core.check import (
     exact_everywhere,
@@ -38,6 +40,7 @@ from subpixel_core.check import (
     one_kernel,
     one_of,
     padding_widths,
+    sums_held,
     unit_steps,
     values_at_hand,
     whole_factors,
@@ -196,6 +199,7 @@ class _Equal:
             kernel.crop,
             groups=kernel.groups,
             ends=ends,
+            batched=self.ends is None,
         )
         return module.train(self.layers[0].training)
 
@@ -264,6 +268,10 @@ def _of_resize_conv(upsample: nn.Module, conv: nn.Module) -> _Equal:
     options: dict[str, Any] = {"bias": _array(layer.bias), "padding": padding, "dilation": layer.dilation, "groups": layer.groups}
     forms = {form: resize_conv_to_subpixel(kernel, scale, order="CRD", form=form, **options) for form in FORMS}
 
+    weight = layer.weight.detach()
+    summed = _tensor(forms["minimal"].kernel).to(weight.dtype)  # they were added up in float32
+    sums_held(bool(summed.isfinite().all() or not weight.isfinite().all()), str(weight.dtype).removeprefix("torch."))
+
     def macs(extents: Sequence[int]) -> int:
         widths = zip(extents, scale, taps, padding_widths(padding, taps), strict=True)
         return layer.weight.numel() * prod(r * h + sum(zeros) - k + 1 for h, r, k, zeros in widths)
@@ -312,20 +320,20 @@ def _of_chain(module: nn.Module) -> _Equal:
 def _plain(name: str, module: nn.Module, types: tuple[type[nn.Module], ...], children: Collection[str] = ()) -> None:
     """Refuse a module that is not of one of these very types, or holds more than its parameters."""
     instance(name, module, nn.Module)
-    own = {"weight", "bias"}
+    kind, allowed = type(module), [known.__name__ for known in types]
+    named = kind.__name__ if kind in types else f"{kind.__module__}.{kind.__qualname__}"
+    if not isinstance(module, types):
+        layer_kind(name, named, allowed)
     found = [key.strip("_") for key, value in vars(module).items() if "hooks" in key and value]
+    found += ["hooks on every module"] if _has_any_global_hook() else []
     found += ["parametrizations"] if parametrize.is_parametrized(module) else []
-    found += ["a forward of its own"] if "forward" in vars(module) else []
-    found += [
-        repr(key)
-        for key in {**module._buffers, **module._parameters, **module._modules}
-        if key not in {*own, *children, "parametrizations"}
-    ]
+    found += [f"a {key} of its own" for key, value in vars(module).items() if callable(value) and hasattr(kind, key)]
+    known = {"weight", "bias", "parametrizations", *children}
+    found += [repr(key) for key in {**module._buffers, **module._parameters, **module._modules} if key not in known]
     for key, tensor in module._parameters.items():
         found += [f"hooks on {key}"] if tensor is not None and (tensor._backward_hooks or tensor._post_accumulate_grad_hooks) else []
     nothing_attached(name, found)
-    kind = type(module)
-    layer_kind(name, kind.__name__ if kind in types else f"{kind.__module__}.{kind.__qualname__}", [known.__name__ for known in types])
+    layer_kind(name, named, allowed)
     for key, tensor in module._parameters.items():
         if tensor is not None:
             layer_kind(key, type(tensor).__name__, ["Parameter"])
@@ -381,22 +389,33 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
     2 + 3  Upsample + Conv2d  minimal            -           -
     """
     instance("model", model, nn.Module)
+    layer_kind("model", "ScriptModule" if isinstance(model, torch.jit.ScriptModule) else "Module", ["Module"])
+    if example is not None and not isinstance(example, tuple):
+        instance("example", example, Tensor)
+        example = (example,)
     converted = _copied(model)
-    calls = None if example is None else _calls(_copied(model), example if isinstance(example, tuple) else (example,))
-    pairs = dict(_pairs(_copied(model)))
+    calls = None if example is None else _calls(_copied(model), example)
+    before = _graphs(model)
+    pairs = dict(_pairs(model, before))
     paths, owners, rows = _paths(model), _owners(model), []
+    listed = _listed(model)
     for module, places in paths.items():
         if not _upsamples(module):
             continue
         behind = pairs.get(places[0])
         row, replacement = _judge(model, places[0], behind, owners, None if calls is None else calls[places[0]])
-        rows.append(row)
         if replacement is not None:
             conv = None if behind is None else model.get_submodule(behind)
-            for place in places:
-                converted = _put(converted, place, replacement if conv is None else nn.Identity().train(module.training))
-            for place in [] if conv is None else paths[conv]:
-                _put(converted, place, replacement)
+            new: dict[str, nn.Module] = dict.fromkeys(places, replacement if conv is None else nn.Identity().train(module.training))
+            new |= dict.fromkeys([] if conv is None else paths[conv], replacement)
+            reason = LISTED if {module, conv} & listed else None if _reads_nothing_of(new, before) else READ_ELSEWHERE
+            if reason is None:
+                old = {place: converted.get_submodule(place) for place in new}
+                converted = _all_put(converted, new)
+                if _graphs(converted).described() != before.described():
+                    converted, reason = _all_put(converted, old), READ_ELSEWHERE
+            row = row if reason is None else replace(row, form=None, macs_after=None, reason=reason)
+        rows.append(row)
     return converted, ConversionReport(tuple(rows))
 
 
@@ -462,12 +481,27 @@ def _copied(model: nn.Module) -> nn.Module:
     return deepcopy(model, {id(value): value.detach().clone() for value in computed})
 
 
-def _put(model: nn.Module, path: str, module: nn.Module) -> nn.Module:
-    if not path:
-        return module
-    owner, _, name = path.rpartition(".")
-    setattr(model.get_submodule(owner), name, module)
+def _all_put(model: nn.Module, modules: Mapping[str, nn.Module]) -> nn.Module:
+    for path, module in modules.items():
+        if not path:
+            return module
+        owner, _, name = path.rpartition(".")
+        setattr(model.get_submodule(owner), name, module)
     return model
+
+
+def _listed(model: nn.Module) -> set[nn.Module | None]:
+    """Return the modules that lists, dicts and the like hold, where a model keeps them beside its modules."""
+
+    def search(value: Any, depth: int) -> Iterator[nn.Module]:
+        if isinstance(value, nn.Module):
+            yield value
+        elif isinstance(value, (list, tuple, set, frozenset, Mapping)) and depth < 4:
+            for member in value.values() if isinstance(value, Mapping) else value:
+                yield from search(member, depth + 1)
+
+    held = ((key, value) for module in model.modules() for key, value in vars(module).items())
+    return {found for key, value in held if key != "_modules" for found in search(value, 0)}
 
 
 def _calls(model: nn.Module, example: tuple[Any, ...]) -> Mapping[str, list[Call]]:
@@ -488,38 +522,91 @@ def _calls(model: nn.Module, example: tuple[Any, ...]) -> Mapping[str, list[Call
     return calls
 
 
-def _pairs(model: nn.Module) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Graphs:
+    """What can be read of how a model calls its layers: for each path of a module that is only called whole, its forward's graphs.
+
+    The model itself is called whole, and so are the members of a `Sequential` that is. Empty where a forward cannot be traced: what it does
+    with its parts is then not known. ``changed`` are the paths of layers to which a forward does more than to call them.
+    """
+
+    of: Mapping[str, Sequence[fx.Graph]]
+    changed: frozenset[str]
+
+    def described(self) -> list[Any]:
+        """Return all that the graphs say, to be compared."""
+        return [(path, [_described(graph) for graph in graphs]) for path, graphs in self.of.items()]
+
+    def read(self) -> set[str]:
+        """Return the paths of the modules whose parameters a forward reads itself, and of those that it changes."""
+        targets = ((path, node) for path, graphs in self.of.items() for graph in graphs for node in graph.nodes if node.op == "get_attr")
+        return {f"{path}{str(node.target).rpartition('.')[0]}" for path, node in targets} | self.changed
+
+
+def _graphs(model: nn.Module) -> _Graphs:
+    of: dict[str, Sequence[fx.Graph]] = {}
+    copied = _copied(model)
+    settings = {path: _settings(module) for path, module in copied.named_modules()}
+
+    def search(prefix: str, module: nn.Module) -> None:
+        of[prefix] = _traced(module)
+        if type(module) is nn.Sequential:
+            for name, child in module.named_children():
+                if not _Tracer().is_leaf_module(child, name):
+                    search(f"{prefix}{name}.", child)
+
+    search("", copied)
+    return _Graphs(of, frozenset(path for path, module in copied.named_modules() if settings.get(path) != _settings(module)))
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """Return what a layer was made with, as far as it is plain values; whether it trains is none of it."""
+    plain = (bool, int, float, str, tuple, type(None))
+    return {key: value for key, value in vars(module).items() if isinstance(value, plain) and key != "training"}
+
+
+def _described(graph: fx.Graph) -> list[Any]:
+    return [(node.op, str(node.target), str(node.args), str(node.kwargs)) for node in graph.nodes]
+
+
+def _reads_nothing_of(layers: Collection[str], graphs: _Graphs) -> bool:
+    """Whether the forwards that can be read call these layers, and do nothing else with them."""
+    return not set(layers) & graphs.read()
+
+
+def _pairs(model: nn.Module, graphs: _Graphs) -> Iterator[tuple[str, str]]:
     """Yield the paths of each resize with that of the convolution that is proved to be all that reads its output."""
     paths = _paths(model)
-
-    def search(prefix: str, module: nn.Module) -> Iterator[tuple[str, str]]:
-        graphs = _traced(module)
-        for resize, conv in set.intersection(*map(_adjacent, graphs)) if graphs else set():
+    for prefix, own in graphs.of.items():
+        module = model.get_submodule(prefix.rstrip("."))
+        for resize, conv in set.intersection(*map(_adjacent, own)) if own else set():
             both = [module.get_submodule(target) for target in (resize, conv)]
             inside = all(place.startswith(prefix) for layer in both for place in paths[layer])
             if inside and isinstance(both[0], _resizes) and isinstance(both[1], _convolutions):
                 yield paths[both[0]][0], paths[both[1]][0]
-        if not graphs or isinstance(module, nn.Sequential):
-            for name, child in module.named_children():
-                yield from search(f"{prefix}{name}.", child)
-
-    return search("", model)
 
 
 def _traced(module: nn.Module) -> list[fx.Graph]:
-    """Return what the forward does with symbols for values, in training and in evaluation; nothing where it may do something else."""
-    if type(module).forward is nn.Sequential.forward:
+    """Return what the forward does with symbols for values: in training and not, with gradients and without, each time three times.
+
+    Nothing where it may do something else. A forward that hangs on more than that, on a flag that is set later say, is not seen through.
+    """
+    if type(module) is nn.Sequential:
         tracer: type[fx.Tracer] = _OfMembers
     elif any(parameter.default is not parameter.empty for parameter in signature(module.forward).parameters.values()):
         return []
     else:
         tracer = _Tracer
+    graphs = []
     try:
-        graphs = [tracer().trace(module.train(training)) for training in (True, False)]
+        for training, gradients, _ in product((True, False), (True, False), range(3)):
+            with torch.set_grad_enabled(gradients), torch.random.fork_rng():
+                graphs.append(tracer().trace(module.train(training)))
     except Exception:  # a forward may raise anything when its values are no numbers
         return []
+    same = all(len({str(_described(graph)) for graph in graphs[first : first + 6]}) == 1 for first in (0, 6))
     kept = any(type(value) is _Symbol for part in module.modules() for value in vars(part).values())
-    return [] if kept else graphs
+    return [] if kept or not same else [graphs[0], graphs[6]]
 
 
 class _Symbol(fx.Proxy):
@@ -534,6 +621,9 @@ class _Tracer(fx.Tracer):
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Symbol(node, self)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (ExactSubpixelConv, *_chains)) or super().is_leaf_module(m, module_qualified_name)
 
     def create_arg(self, a: Any) -> Any:
         return a.node if type(a) is _Symbol else super().create_arg(a)

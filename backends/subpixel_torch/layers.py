@@ -240,6 +240,8 @@ class ExactSubpixelConv(nn.Module):
     groups : int
     ends : callable, optional
         From an input and the ``output_size`` of a call, as a transposed convolution takes it, to the padding and crop of that call.
+    batched : bool
+        Refuse an input without N, which a resize would take for one with an axis less.
 
     Shape
     -----
@@ -256,12 +258,15 @@ class ExactSubpixelConv(nn.Module):
         *,
         groups: int = 1,
         ends: Callable[[Tensor, list[int]], tuple[Pairs, Pairs]] | None = None,
+        batched: bool = False,
     ) -> None:
         super().__init__()
         self.weight, self.bias = weight, bias
-        self.scale, self.padding, self.crop, self.groups, self.ends = scale, padding, crop, groups, ends
+        self.scale, self.padding, self.crop, self.groups, self.ends, self.batched = scale, padding, crop, groups, ends, batched
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if self.batched:
+            layer_input(input.shape, len(self.scale), None, "channels_first")
         padding, crop = (self.padding, self.crop) if output_size is None or self.ends is None else self.ends(input, output_size)
         low = convolve(input, self.weight, self.bias, padding, groups=self.groups)  # (N, C * prod(scale), *spatial)
         if not any(map(any, crop)):

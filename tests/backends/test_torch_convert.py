@@ -4,6 +4,8 @@ import copy
 import io
 import json
 import pickle
+import random
+import warnings
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -18,7 +20,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.nn.utils import parametrizations, prune  # noqa: E402
 
 import subpixel_core as core  # noqa: E402
-from subpixel_core._conversion import NOT_ADJACENT, NOT_REACHED, SHARED_PARAMETERS, SLOWER  # noqa: E402
+from subpixel_core._conversion import LISTED, NOT_ADJACENT, NOT_REACHED, READ_ELSEWHERE, SHARED_PARAMETERS, SLOWER  # noqa: E402
 from subpixel_core._upsampling import FORMS  # noqa: E402
 from subpixel_torch import (  # noqa: E402
     ChainedSubpixelConv2d,
@@ -503,11 +505,126 @@ def test_a_pair_that_is_not_proved_adjacent_is_not_touched(what):
     assert type(converted.conv) is nn.Conv2d
 
 
-def test_a_forward_with_optional_arguments_proves_nothing_but_a_sequential_in_it_does():
+def test_a_forward_that_cannot_be_traced_proves_nothing_of_its_parts_either():
     model = Optional(None)
-    model.steps = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3))
+    model.steps = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3))  # it may call one of them alone
     _, rows = report_of(model)
-    assert {layer: row.reason for layer, row in rows.items()} == {"resize": NOT_ADJACENT, "steps.0 + steps.1": ""}
+    assert {layer: row.reason for layer, row in rows.items()} == {"resize": NOT_ADJACENT, "steps.0": NOT_ADJACENT}
+
+
+def test_the_members_of_a_sequential_are_called_whole():
+    optional = Optional(None)
+    traced = Forward(lambda net, x: net.conv(net.resize(x)))
+    inner = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3))
+    _, rows = report_of(nn.Sequential(nn.Sequential(inner, nn.ReLU()), traced, optional))
+    left = {layer: row.reason for layer, row in rows.items()}
+    assert left == {"0.0.0 + 0.0.1": "", "1.resize + 1.conv": "", "2.resize": NOT_ADJACENT}
+
+
+class Steps(nn.Module):
+    """Calls parts of a Sequential."""
+
+    def __init__(self, call):
+        super().__init__()
+        self.steps, self.call = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3)), call
+
+    def forward(self, x):
+        return self.call(self.steps, x)
+
+
+PARTS = {
+    "its members": lambda steps, x: steps[1](F.avg_pool2d(steps[0](x), 3, 1, 1)),
+    "slices of it": lambda steps, x: steps[1:](F.avg_pool2d(steps[:1](x), 3, 1, 1)),
+    "a loop over it": lambda steps, x: [x := step(x) + 1 for step in steps][-1],
+    "it, and a member": lambda steps, x: steps(x).sum() + steps[0](x).sum(),
+}
+
+
+@pytest.mark.parametrize("what", PARTS)
+def test_a_sequential_of_which_parts_are_called_is_not_touched(what):
+    _, rows = report_of(Steps(PARTS[what]))
+    assert {layer: row.reason for layer, row in rows.items()} == {"steps.0": NOT_ADJACENT}
+
+
+READS = {
+    "a weight": lambda net, x: net.conv(net.resize(x)) + net.conv.weight.sum(),
+    "a type": lambda net, x: net.conv(net.resize(x)) if isinstance(net.resize, nn.Upsample) else x,
+    "a factor": lambda net, x: net.conv(net.resize(x)) * net.resize.scale_factor,
+    "channels": lambda net, x: net.conv(net.resize(x)) * net.conv.out_channels,
+    "a factor that it sets": lambda net, x: net.conv((setattr(net.resize, "scale_factor", 3), net.resize(x))[1]),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_a_layer_with_which_a_model_does_more_than_to_call_it_is_left(what):
+    _, rows = report_of(Forward(READS[what]))
+    assert {layer: row.reason for layer, row in rows.items()} == {"resize + conv": READ_ELSEWHERE}
+
+
+@pytest.mark.parametrize(
+    "call", [lambda net, x: net.conv(x) + net.conv.weight.mean(), lambda net, x: net.conv(x) if type(net.conv) is nn.ConvTranspose2d else x]
+)
+def test_a_transposed_convolution_with_which_a_model_does_more_is_left(call):
+    model = Forward(call)
+    model.conv = nn.ConvTranspose2d(4, 4, 4, 2, 1)
+    _, rows = report_of(model)
+    assert rows["conv"].reason == READ_ELSEWHERE
+
+
+CHANCES = {
+    "luck, in training": lambda net, x: net.conv(net.resize(x) + 1 if net.training and random.random() < 0.5 else net.resize(x)),
+    "gradients": lambda net, x: net.conv(net.resize(x) if torch.is_grad_enabled() else net.resize(x) + 1),
+}
+
+
+@pytest.mark.parametrize("what", CHANCES)
+def test_a_forward_that_goes_other_ways_proves_nothing(what):
+    random.seed(0)
+    _, rows = report_of(Forward(CHANCES[what]))
+    assert rows["resize"].reason == NOT_ADJACENT
+
+
+def test_an_input_without_a_batch_axis_which_a_resize_takes_for_another_is_refused():
+    layer = from_resize_conv(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3))
+    with pytest.raises(ValueError, match=r"x must have 4 axes: one batch axis, 2 spatial and the channels; got 3"):
+        layer(torch.zeros(4, 5, 6))
+
+
+def test_a_layer_that_a_list_holds_too_is_left():
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 4, 2, 1))
+    model.all_of_them = {"up": [model[0]]}
+    _, rows = report_of(model)
+    assert rows["0"].reason == LISTED
+
+
+def test_a_method_put_on_a_layer_and_a_hook_on_every_module_are_seen():
+    conv = nn.Conv2d(4, 4, 3)
+    conv._conv_forward = lambda *given: given
+    with pytest.raises(ValueError, match=r"conv must have nothing attached .*; got a _conv_forward of its own"):
+        from_resize_conv(nn.Upsample(scale_factor=2), conv)
+    handle = nn.modules.module.register_module_forward_hook(lambda *given: None)
+    try:
+        with pytest.raises(ValueError, match=r"module must have nothing attached .*; got hooks on every module"):
+            from_conv_transpose(nn.ConvTranspose2d(4, 4, 2))
+    finally:
+        handle.remove()
+
+
+def test_taps_whose_sums_a_dtype_does_not_hold_are_refused():
+    conv = nn.Conv2d(1, 1, 3, padding=1, bias=False).half()
+    nn.init.constant_(conv.weight, 20000.0)
+    with pytest.raises(ValueError, match=r"kernel must have taps whose sums its dtype can hold; got float16"):
+        from_resize_conv(nn.Upsample(scale_factor=2), conv)
+
+
+def test_a_scripted_model_and_an_example_that_is_no_tensor_are_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = torch.jit.script(nn.Sequential(nn.ConvTranspose2d(4, 4, 2)))
+    with pytest.raises(TypeError, match=r"model must be a Module to be converted; got ScriptModule"):
+        convert(scripted)
+    with pytest.raises(TypeError, match=r"example must be a Tensor; got list"):
+        convert(nn.Sequential(nn.ConvTranspose2d(4, 4, 2)), example=[torch.zeros(1, 4, 3, 3)])
 
 
 def test_a_pair_that_is_called_twice_stays_one_module():

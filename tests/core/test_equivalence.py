@@ -199,6 +199,14 @@ def test_taps_of_half_precision_are_added_up_in_single(channels):
     assert set(layer.kernel.max(axis=0)[0]) == {1, 1 + 2**-10}  # one after the other, in half precision, they are lost
 
 
+def test_taps_whose_sum_is_not_finite_are_refused_and_those_that_are_not_finite_themselves_are_not():
+    kernel = np.full((3, 1, 1), 30000, np.float16)
+    with pytest.raises(ValueError, match=r"^kernel must have taps whose sums its dtype can hold; got float16$"):
+        core.resize_conv_to_subpixel(kernel, 3)
+    kernel[0] = np.inf
+    assert np.isinf(core.resize_conv_to_subpixel(kernel, 3).kernel).any()
+
+
 # --- chains ---
 
 

@@ -85,7 +85,11 @@ SOME = (
     Transposed((7,), (3,), (5,), (2,)),
     Transposed((1,), (4,), (0,), (3,)),
 )
-DILATED = (Transposed((3, 2), (2, 3), (1, 0), (1, 2), (2, 3)), Transposed((3,), (1,), (1,), (1,), (2,)))
+DILATED = (
+    Transposed((3, 2), (2, 3), (1, 0), (1, 2), (2, 3)),
+    Transposed((3, 2), (2, 2), (1, 0), (2, 1), (3, 2)),  # an output padding between stride and dilation
+    Transposed((3,), (1,), (1,), (1,), (2,)),
+)
 UNEVEN = (
     Transposed((3, 4), (2, 2), (0, 1), (1, 0), after=(1, 2)),
     Transposed((5,), (3,), (3,), (0,), after=(0,)),
@@ -375,6 +379,18 @@ def summed_taps(adapter: AdapterProtocol, device: str, *, what: str, case: str) 
     return Evidence(ratio)
 
 
+def native_bounded(adapter: AdapterProtocol, device: str, *, layer: Transposed, dtype: str, case: str) -> Evidence:
+    """Demand that a converted transposed convolution on real numbers is within the bound of its sums."""
+    x, kernel, bias = normal((2, *SPATIAL[layer.ndim], 6), dtype, 5), normal((*layer.kernel, 6, 2), dtype, 6), normal((2,), dtype, 7)
+    exact, size = layer.exact(x, kernel, bias), layer.exact(np.abs(x), np.abs(kernel), np.abs(bias))
+    bound = compare.sum_bound(exact, size, prod(kernel.shape[:-1]) + 1, dtype, bias)
+    actual = adapter.from_conv_transpose(adapter.to_native(x, device), kernel, bias, device=device, **layer.options())
+    ratio, difference = compare.within(adapter.to_numpy(actual), exact, bound)
+    if difference is not None:
+        raise Mismatch(difference.message("EQ-012", case), ratio=ratio)
+    return Evidence(ratio)
+
+
 # --- refusals ---
 
 
@@ -410,6 +426,9 @@ def refusals() -> Iterator[tuple[str, str, str, Any, str]]:
         yield "EQ-010", f"groups-{order}", "deconv_to_subpixel", attempt, f"groups in {order}"
     attempt = attempted("deconv_to_subpixel", kernel, None, **{**deconv, "output_padding": (2, 0)}, order="DCR", form="minimal")
     yield "EQ-010", "output-padding", "deconv_to_subpixel", attempt, "an output padding as large as the stride"
+    apart = {**deconv, "dilation": (3, 1), "output_padding": (3, 0)}
+    attempt = attempted("deconv_to_subpixel", kernel, None, **apart, order="DCR", form="minimal")
+    yield "EQ-010", "output-padding-dilated", "deconv_to_subpixel", attempt, "an output padding as large as the dilation"
     for order, bias in product(ORDERS, ([1, 1, 1, 1, 5, 5, 6, 5], [1, 2, 3, 4, 5, 6, 7, 8])):
         uneven = np.asarray(bias, np.float32)
         attempt = attempted(
@@ -497,6 +516,10 @@ def _native_cases(full: bool) -> Iterator[Case]:
         case = f"EQ-001/native-{layer.slug}{'' if bias else '-no-bias'}"
         needs = _needs("from_conv_transpose", layer.ndim, layer.stride)
         yield Case(case, ("EQ-001",), "equivalence", needs, partial(native_deconv, layer=layer, bias=bias, case=case))
+    for layer in (SOME[0], SOME[2], SOME[5]):
+        case = f"EQ-012/native-{layer.slug}"
+        needs = _needs("from_conv_transpose", layer.ndim, layer.stride, dtype="float32")
+        yield Case(case, ("EQ-012",), "equivalence", needs, partial(native_bounded, layer=layer, dtype="float32", case=case))
     for kernel, scale, padding in BLOCKS:
         case = f"EQ-005/native-{_slug(kernel, scale, padding)}"
         needs = _needs("from_resize_conv", len(scale), scale)

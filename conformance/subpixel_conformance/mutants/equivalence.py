@@ -322,6 +322,18 @@ def _native_without_bias(x: Any, kernel: Kernel, bias: Bias, **options: Any) -> 
     return honest.from_conv_transpose(x, kernel, None, **options)
 
 
+def _native_in_half(x: Any, kernel: Kernel, bias: Bias, **options: Any) -> Any:
+    """Round the input to float16."""
+    return honest.from_conv_transpose(x.astype(np.float16).astype(x.dtype), kernel, bias, **options)
+
+
+def _limit_of_the_stride(kernel: Kernel, bias: Bias, *, output_padding: Any, stride: Any, **options: Any) -> Any:
+    """Refuse an output padding that only the dilation allows."""
+    if any(a >= s for a, s in zip(output_padding, stride, strict=True)):
+        raise ValueError(f"output_padding must be below the stride; got {output_padding}")
+    return honest.deconv_to_subpixel(kernel, bias, output_padding=output_padding, stride=stride, **options)
+
+
 def _native_resize_edge(x: Any, kernel: Kernel, bias: Bias, *, device: str, **options: Any) -> Any:
     return equal.apply(_resize_edge(kernel, bias, order="DCR", form="minimal", **options), x).astype(x.dtype)
 
@@ -368,8 +380,10 @@ def _mutants() -> Iterator[Mutant]:
         ("kernels of a chain added up in float16", "collapse_stages", "EQ-012", "EQ-008", _kernels_summed_in_half),
         ("a bias that keeps its order", "reorder", "EQ-009", "", _kernel_alone),
         ("an order changed backwards", "reorder", "EQ-009", "", _inverse_permutation),
-        ("a converted layer whose padding is cropped at the end", "from_conv_transpose", "EQ-001", "", _native_unpadded),
-        ("a converted layer without its bias", "from_conv_transpose", "EQ-001", "", _native_without_bias),
+        ("a converted layer whose padding is cropped at the end", "from_conv_transpose", "EQ-001 EQ-012", "", _native_unpadded),
+        ("a converted layer without its bias", "from_conv_transpose", "EQ-001 EQ-012", "", _native_without_bias),
+        ("a converted layer in half precision", "from_conv_transpose", "EQ-012", "", _native_in_half),
+        ("an output padding refused that the dilation allows", "deconv_to_subpixel", "EQ-001", "", _limit_of_the_stride),
         ("a converted resize padded by whole pixels", "from_resize_conv", "EQ-005", "", _native_resize_edge),
     ]
     for name, operation, violates, also, wrong in rows:

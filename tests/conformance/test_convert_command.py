@@ -162,6 +162,79 @@ def test_inputs_may_be_given(capsys, folder):
     refused(capsys, folder, 2, "x.npz must be an archive", "m.onnx", "--inputs", "x.npz", "--force")
 
 
+def test_empty_inputs_and_zeros_are_refused_for_they_show_nothing(capsys, folder):
+    for x, said in (
+        (floats(0, 4, 5, 6), "--inputs must have at least one value for every input, or nothing is compared; got x (0, 4, 5, 6)"),
+        (
+            np.zeros((1, 4, 5, 6), "float32"),
+            "--inputs must have values other than 0, on which wrong kernels are equal too; got x of zeros only",
+        ),
+    ):
+        np.savez(folder / "x.npz", x=x)
+        refused(capsys, folder, 2, said, "m.onnx", "--inputs", "x.npz")
+
+
+def test_whole_numbers_may_all_be_zero_beside_others_that_are_not(capsys, folder):
+    nodes = [
+        helper.make_node("Gather", ["x", "which"], ["z"], axis=0),
+        helper.make_node("ConvTranspose", ["z", "W"], ["y"], strides=[2, 2]),
+    ]
+    gathering = model(nodes, {"W": floats(4, 3, 2, 2)})
+    gathering.graph.input.append(helper.make_tensor_value_info("which", onnx.TensorProto.INT64, [None]))
+    onnx.save(gathering, folder / "m.onnx")
+    np.savez(folder / "x.npz", x=floats(1, 4, 5, 6), which=np.array([0]))
+    assert run(capsys, "m.onnx", "--inputs", "x.npz")[0] == 0
+
+
+def test_a_layer_that_gets_nothing_is_refused(capsys, folder):
+    nodes = [
+        helper.make_node("Gather", ["x", "none"], ["z"], axis=0),
+        helper.make_node("ConvTranspose", ["z", "W"], ["y"], strides=[2, 2], name="up"),
+    ]
+    onnx.save(model(nodes, {"W": floats(4, 3, 2, 2), "none": np.zeros(0, "int64")}), folder / "m.onnx")
+    refused(capsys, folder, 3, "up makes no value of these inputs", "m.onnx")
+
+
+OUTSIDE = {"save_as_external_data": True, "location": "m.weights", "size_threshold": 0}
+
+
+@pytest.mark.parametrize("limit", [100, None])
+def test_weights_beside_it_are_overwritten_from_any_folder(capsys, folder, monkeypatch, limit):
+    """onnx.save looks for the file of weights in the working directory, wherever the model is."""
+    if limit:
+        monkeypatch.setattr(onnx_file, "LARGEST", limit)
+    else:
+        onnx.save(decoder(), folder / "m.onnx", **OUTSIDE)
+    for _ in range(2):
+        assert run(capsys, "m.onnx", "--all", "--force")[0] == 0
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    assert run(capsys, "m.onnx", "-o", elsewhere / "m.subpixel.onnx", "--all")[0] == 0
+    for place in (folder, elsewhere):
+        result = onnx.load(place / "m.subpixel.onnx")
+        assert "ConvTranspose" not in operators(result)
+        x = floats(2, 4, 6, 9)
+        before, after = (Session(each).run({"x": x})["y"] for each in (onnx.load(folder / "m.onnx"), result))
+        assert np.abs(before - after).max() < 1e-5 * np.abs(before).max()
+    assert files(elsewhere) == ["m.subpixel.onnx", "m.subpixel.onnx.data"]
+
+
+def test_weights_of_an_earlier_output_do_not_stay_behind(capsys, folder):
+    onnx.save(decoder(), folder / "m.onnx", **OUTSIDE)
+    assert run(capsys, "m.onnx")[0] == 0
+    assert "m.subpixel.onnx.data" in files(folder)
+    onnx.save(decoder(), folder / "m.onnx")
+    assert run(capsys, "m.onnx", "--force")[0] == 0
+    assert files(folder) == ["m.onnx", "m.subpixel.onnx", "m.weights"]
+    (folder / "m.subpixel.onnx").unlink()
+    assert run(capsys, "m.onnx")[0] == 0
+
+
+def test_weights_of_the_model_itself_are_not_overwritten(capsys, folder):
+    onnx.save(decoder(), folder / "m.onnx", **OUTSIDE | {"location": "n.onnx.data"})
+    refused(capsys, folder, 2, "n.onnx.data holds the weights of the model itself", "m.onnx", "-o", "n.onnx", "--force")
+
+
 def test_weights_in_a_file_of_their_own_stay_in_one(capsys, folder):
     options = {"save_as_external_data": True, "location": "m.weights", "size_threshold": 0}
     onnx.save(decoder(), folder / "m.onnx", **options)

@@ -125,6 +125,19 @@ def test_other_ranks_and_unequal_strides_are_shifted_axis_by_axis(stride, form, 
         assert operators(result).count("Transpose") == sum(s > 1 for s in (stride[:1] if blocks else stride))
 
 
+@pytest.mark.parametrize("form", ["minimal", "aligned"])
+@pytest.mark.parametrize("stride", [(2,), (2, 2), (3, 2), (1, 2, 2), (3, 2, 2), (2, 2, 3), (2, 3, 4)])
+def test_an_empty_batch_is_one_for_the_converted_model_too(stride, form):
+    taps = (3, 4, 1)[: len(stride)]
+    original = conv_transpose(taps, strides=list(stride))
+    result, _, equal = converted(original, form=form)
+    assert equal
+    x = np.zeros((0, 4, 4, 3, 2)[: 2 + len(stride)], "float32")
+    before, after = (Session(each).run({"x": x})["y"] for each in (original, result))
+    assert before.shape == after.shape
+    assert before.shape[0] == 0
+
+
 def test_without_a_bias_and_in_other_dtypes():
     result = check(conv_transpose((4, 4), bias=False, strides=[2, 2]))
     assert [len(node.input) for node in result.graph.node if node.op_type == "Conv"] == [2]
@@ -306,6 +319,16 @@ def test_quantized_weights_are_left():
     original.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items())
     quantized = with_nodes(original, before=[helper.make_node("DequantizeLinear", ["Q", "scale"], ["W"])])
     assert "quantized (DequantizeLinear)" in reason(quantized)
+
+
+@pytest.mark.filterwarnings("error")
+def test_taps_whose_sum_overflows_are_left():
+    original = resize_conv((3, 3), (2, 2), bias=False, pads=[1] * 4)
+    large = np.full((3, 4, 3, 3), 40000, "float16")  # the largest number of float16 is 65504
+    original.graph.initializer[1].CopyFrom(numpy_helper.from_array(large, "W"))
+    for value in (*original.graph.input, *original.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    assert reason(original) == "kernel must have taps whose sums its dtype can hold; got float16"
 
 
 def test_between_resize_and_convolution_there_is_nothing():

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a file: .onnx or .keras")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="beside MODEL by default: MODEL.subpixel.onnx or .keras")
-    parser.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE, and the weights beside it (FILE.data), if they are there")
     parser.add_argument(
         "--form", choices=("best", "minimal", "aligned"), default="best", help="best, the default: the one with the fewest MACs, by layer"
     )
@@ -113,9 +113,22 @@ def _example(path: Path | None) -> Mapping[str, Any] | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
+            example = dict(archive)
     except (OSError, ValueError, TypeError) as error:
         raise MisusedError(f"{path} must be an archive that numpy.savez has written; {' '.join(str(error).split())}") from error
+    _tells_something(example)
+    return example
+
+
+def _tells_something(example: Mapping[str, np.ndarray]) -> None:
+    """Refuse inputs that every conversion would be equal on, a wrong one too."""
+    for name, x in example.items():
+        if not x.size:
+            raise MisusedError(f"--inputs must have at least one value for every input, or nothing is compared; got {name} {x.shape}")
+    floating = {name: x for name, x in example.items() if x.dtype.kind == "f"}
+    for name, x in (floating or example).items():
+        if x.dtype.kind in "biuf" and not x.any():
+            raise MisusedError(f"--inputs must have values other than 0, on which wrong kernels are equal too; got {name} of zeros only")
 
 
 def _written(write: Callable[[Path], list[Path]], output: Path) -> list[Path]:

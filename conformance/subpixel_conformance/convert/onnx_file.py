@@ -1,20 +1,24 @@
 """Reading and writing ONNX models, weights beside them in a file of their own included."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-from onnx.external_data_helper import uses_external_data
+from onnx.external_data_helper import ExternalDataInfo, set_external_data, uses_external_data
 
-from .refusal import UnsuitableError, one_line
+from .onnx_graph import subgraphs
+from .refusal import MisusedError, UnsuitableError, one_line
 
 LARGEST = 2**31 - 2**20
 """Bytes of weights beyond which a model no longer fits one protocol buffer, with room for its nodes."""
+SMALL = 1024
+"""Bytes of a tensor up to which it stays in the model where the others are beside it."""
 
 
-def load(path: Path) -> tuple[onnx.ModelProto, bool]:
-    """Return the model, with all weights in memory, and whether some of them were in a file beside it.
+def load(path: Path) -> tuple[onnx.ModelProto, set[Path]]:
+    """Return the model, with all weights in memory, and the files beside it that some of them were in.
 
     Raises
     ------
@@ -23,7 +27,8 @@ def load(path: Path) -> tuple[onnx.ModelProto, bool]:
     """
     try:
         model = onnx.load(str(path), load_external_data=False)
-        beside = any(uses_external_data(tensor) for tensor in model.graph.initializer)
+        outside = [tensor for tensor in _initializers(model.graph) if uses_external_data(tensor)]
+        beside = {path.parent / ExternalDataInfo(tensor).location for tensor in outside}
         if not model.graph.node and not model.graph.output:
             raise UnsuitableError(f"{path} is no ONNX model: it has no graph")
         if beside:
@@ -42,14 +47,33 @@ def is_large(model: onnx.ModelProto) -> bool:
 
 def save(model: onnx.ModelProto, path: Path, *, beside: bool = False) -> None:
     """Write a model, its weights beside it in ``path.data`` where that is wanted or they are too many. The model is changed by that."""
-    options = {"save_as_external_data": True, "location": f"{path.name}.data", "size_threshold": 1024} if beside or is_large(model) else {}
-    onnx.save(model, str(path), **options)
+    if beside or is_large(model):  # not by onnx.save, which takes a file of that name in the working directory for the one it would write
+        for tensor in _initializers(model.graph):
+            if len(tensor.raw_data) > SMALL:
+                set_external_data(tensor, data(path).name)
+    onnx.save(model, str(path))
 
 
-def write(model: onnx.ModelProto, path: Path, *, beside: bool) -> list[Path]:
-    """Write a model all at once: into a folder next to its place, and from there into it. An interruption leaves nothing behind."""
+def data(path: Path) -> Path:
+    """Return where the weights of a model are that are not in it."""
+    return path.with_name(f"{path.name}.data")
+
+
+def write(model: onnx.ModelProto, path: Path, *, beside: set[Path]) -> list[Path]:
+    """Write a model all at once: into a folder next to its place, and from there into it. An interruption leaves nothing behind.
+
+    Its weights are beside it where those of the original were, in the files ``beside``. Where they are not, a file of weights that an
+    earlier model has left at that place is removed.
+
+    Raises
+    ------
+    MisusedError
+        If the weights would overwrite those of the original.
+    """
+    if data(path).exists() and any(data(path).samefile(weights) for weights in beside):
+        raise MisusedError(f"{data(path)} holds the weights of the model itself; -o FILE writes another")
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        save(model, Path(folder) / path.name, beside=beside)
+        save(model, Path(folder) / path.name, beside=bool(beside))
         parts = sorted(Path(folder).iterdir(), key=lambda part: part.name == path.name)  # the model last
         new = [path.parent / part.name for part in parts if not (path.parent / part.name).exists()]
         try:
@@ -59,4 +83,15 @@ def write(model: onnx.ModelProto, path: Path, *, beside: bool) -> list[Path]:
             for place in new:
                 place.unlink(missing_ok=True)
             raise
-    return [path.parent / part.name for part in parts]
+    written = [path.parent / part.name for part in parts]
+    if data(path) not in written:
+        data(path).unlink(missing_ok=True)
+    return written
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Yield the weights of a graph and of those inside it."""
+    yield from graph.initializer
+    for node in graph.node:
+        for inner in subgraphs(node):
+            yield from _initializers(inner)

@@ -98,12 +98,16 @@ def _shifted(low: str, layer: SubpixelKernel, making: Nodes) -> str:
 
 def _planes_first(low: str, extents: str, layer: SubpixelKernel, making: Nodes) -> str:
     first, r = layer.scale[:2]
-    known = [making.add("Gather", extents, making.constant("which", which)) for which in ([0, 1], [4])]
-    flat = making.add("Reshape", low, making.add("Concat", known[0], making.constant("rows", [-1]), known[1], axis=0))
+
+    def extent(*axes: int) -> str:
+        return making.add("Gather", extents, making.constant("which", axes))
+
+    d, h, w = (extent(axis) for axis in (2, 3, 4))
+    flat = making.add("Reshape", low, making.add("Concat", extent(0, 1), making.add("Mul", d, h), w, axis=0))
     high = making.add("DepthToSpace", flat, blocksize=r, mode="CRD")
-    if first > 1:
-        depth = making.add("Gather", extents, making.constant("which", [2]))
-        split = making.add("Concat", making.constant("channels", [0, layer.channels, first]), depth, making.constant("rest", [-1]), axis=0)
+    if first > 1:  # no extent is -1, which cannot be told where the batch is empty
+        plane = making.add("Mul", making.add("Mul", h, w), making.constant("block", [r * r]))
+        split = making.add("Concat", making.constant("channels", [0, layer.channels, first]), d, plane, axis=0)
         high = making.add("Transpose", making.add("Reshape", high, split), perm=[0, 1, 3, 2, 4])
     return making.add("Reshape", high, _enlarged(extents, layer.scale, making))
 

@@ -37,10 +37,12 @@ def used(name: str, actual: np.ndarray, expected: np.ndarray, total: np.ndarray,
     DiffersError
         If that is more than 1, or shape or dtype are others.
     UnsuitableError
-        If the original is not finite, so that nothing can be said.
+        If the original is not finite, or has no value, so that nothing can be said.
     """
     if actual.shape != expected.shape or actual.dtype != expected.dtype:
         raise DiffersError(f"{name} makes {actual.dtype} {actual.shape}, and its original {expected.dtype} {expected.shape}")
+    if not expected.size:
+        raise UnsuitableError(f"{name} makes no value of these inputs, but {expected.shape}; give others with --inputs FILE.npz")
     if not np.isfinite(expected).all():
         raise UnsuitableError(f"{name} is not finite on these inputs, so that nothing can be said; give others with --inputs FILE.npz")
     dtype = str(expected.dtype)

@@ -5,7 +5,7 @@ The core converts a kernel of labels; by them the values are moved here, in JAX.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from math import prod
 from typing import Any
@@ -23,6 +23,7 @@ from subpixel_core.check import (
     bias_shape,
     exact_resize,
     flag,
+    integer,
     kernel_shape,
     layer_input,
     one_of,
@@ -148,7 +149,7 @@ def from_resize_conv(
     scale : int or tuple of int
         Of the resize, be it `jax.image.resize` or `jax.numpy.repeat`: an int is that factor on every spatial axis.
     padding, dimension_numbers
-        As those of `jax.lax.conv_general_dilated`, or of Flax's ``Conv``. Its stride is 1.
+        As those of `jax.lax.conv_general_dilated`, or of Flax's ``Conv``; negative padding leaves positions out. Its stride is 1.
     mode : "nearest"
         What `jax.image.resize` calls its method. Any other is refused, as by `subpixel_core.resize_conv_to_subpixel`.
     form : {"minimal", "aligned"}, optional
@@ -180,16 +181,15 @@ def from_resize_conv(
     zeros = xla_padding(padding, len(taps), ("SAME", "SAME_LOWER", "VALID"))
     if isinstance(zeros, str):
         zeros = tuple((before, after) for before, after in lax.padtype_to_pads(taps, taps, (1,) * len(taps), zeros))
-    convert = partial(shift_conv_to_subpixel, _labels(kernel), scale=scale, order="DCR", padding=zeros)
-    plan = choose_form(*(convert(form=each) for each in _forms(form)))
+    around = tuple((max(before, 0), max(after, 0)) for before, after in zeros)
+    convert = partial(shift_conv_to_subpixel, _labels(kernel), scale=scale, order="DCR", padding=around)
+    plan = _cropped(choose_form(*(convert(form=each) for each in _forms(form))), zeros)
     wide = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32)) if jnp.issubdtype(kernel.dtype, jnp.floating) else kernel
     added = reduce(jnp.add, [_moved(wide, labels) for labels in np.moveaxis(plan.kernel, -2, 0)])  # the pixels of a block are the same
     return _layer(added.astype(kernel.dtype), bias, plan, lhs, out)
 
 
-def is_measured_faster(
-    kernel_size: Sequence[int], scale: Sequence[int], in_channels: int, out_channels: int, *, resize: bool = False
-) -> bool:
+def is_measured_faster(kernel_size: Scale, scale: Scale, in_channels: int, out_channels: int, *, resize: bool = False) -> bool:
     """Return whether the sub-pixel convolution was faster than what it equals, on a CPU under `jax.jit`: a rule, not a promise.
 
     Measured in two dimensions by ``benchmarks/equivalence_jax.py``, whose figures are in ``docs/benchmarks.md``: XLA's transposed
@@ -198,21 +198,28 @@ def is_measured_faster(
 
     Parameters
     ----------
-    kernel_size : tuple of int
-        Of the transposed convolution, or of the convolution behind the resize.
-    scale : tuple of int
-        Its strides, or the scale of the resize.
+    kernel_size : int or tuple of int
+        Of the transposed convolution, or of the convolution behind the resize; an int is for both axes of a plane.
+    scale : int or tuple of int
+        Its strides, or the scale of the resize; an int is for every axis.
     in_channels, out_channels : int
     resize : bool
         Whether it is a resize with a convolution behind it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a kernel size, a scale or channels that no layer has.
 
     Examples
     --------
     >>> is_measured_faster((4, 4), (2, 2), 64, 64), is_measured_faster((3, 3), (2, 2), 64, 64)
     (True, False)
     """
-    axes = list(zip(kernel_size, scale, strict=True))
-    if resize:
+    kernel_size = per_axis("kernel_size", kernel_size)
+    axes = list(zip(kernel_size, per_axis("scale", scale, len(kernel_size)), strict=True))
+    in_channels, out_channels = integer("in_channels", in_channels, minimum=1), integer("out_channels", out_channels, minimum=1)
+    if flag("resize", resize):
         return prod(kernel_size) >= 64 or (in_channels > 3 and (prod(kernel_size) > 4 or out_channels <= 16))
     if in_channels <= 16:
         return all(k >= s for k, s in axes)
@@ -241,6 +248,12 @@ def _zeros(padding: str | Pairs, taps: Sequence[int], strides: Sequence[int], co
     if consistent:
         return tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip(taps, padding, strict=True))
     return padding
+
+
+def _cropped(plan: SubpixelKernel, zeros: Pairs) -> SubpixelKernel:
+    """Return a layer without the positions that a negative padding leaves out, which are as many behind the convolution as before it."""
+    axes = zip(plan.crop, zeros, strict=True)
+    return replace(plan, crop=tuple((first - min(before, 0), last - min(after, 0)) for (first, last), (before, after) in axes))
 
 
 def _labels(kernel: Array) -> Any:

@@ -14,7 +14,7 @@ import jax.numpy as jnp  # noqa: E402 - after the check that JAX is there
 from jax import export, lax  # noqa: E402
 
 from subpixel_core._upsampling import FORMS  # noqa: E402
-from subpixel_jax import ExactSubpixelConv, from_conv_transpose, from_resize_conv  # noqa: E402
+from subpixel_jax import ExactSubpixelConv, from_conv_transpose, from_resize_conv, is_measured_faster  # noqa: E402
 
 NCHW = ("NCHW", "OIHW", "NCHW")
 
@@ -253,7 +253,14 @@ def every_resize(kernel, bias, x, scale, padding, by):
 
 @pytest.mark.parametrize(
     ("by", "padding"),
-    [("image.resize", "SAME"), ("repeat", "SAME"), ("repeat", "SAME_LOWER"), ("repeat", "VALID"), ("repeat", ((0, 3), (2, 1)))],
+    [
+        ("image.resize", "SAME"),
+        ("repeat", "SAME"),
+        ("repeat", "SAME_LOWER"),
+        ("repeat", "VALID"),
+        ("repeat", ((0, 3), (2, 1))),
+        ("repeat", ((-1, 2), (-2, -1))),
+    ],
 )
 def test_every_resize_and_kernel_size_is_exact_in_both_forms_borders_included(by, padding):
     for (K, r), (L, t) in TWO_AXES[:: 1 if padding == "SAME" else 3]:
@@ -346,7 +353,6 @@ def test_a_wrong_argument_is_refused_by_name(options, text):
         {"scale": 0},
         {"scale": (2, 2, 2)},
         {"scale": True},
-        {"padding": ((1, 1), (0, -1))},
         {"form": "smallest"},
         {"bias": np.ones(3)},
     ],
@@ -360,6 +366,36 @@ def test_a_wrong_resize_is_refused_as_the_core_does(options):
     with pytest.raises(expected.type) as raised:
         from_resize_conv(KERNEL, scale=scale, **{"padding": "SAME", **given})
     assert str(raised.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (((3, 3), (2,), 4, 4), "scale must have one value per spatial axis, 2; got (2,)"),
+        (((3, 0), 2, 4, 4), "kernel_size must be 1 or more on every axis; got (3, 0)"),
+        (((3, 3), 2.0, 4, 4), "scale must be an integer or a tuple of integers; got 2.0"),
+        ((3, 2, 0, 4), "in_channels must be 1 or more; got 0"),
+        ((3, 2, 4, "4"), "out_channels must be an integer; got '4'"),
+    ],
+    ids=repr,
+)
+def test_what_no_layer_has_is_not_said_to_be_faster(arguments, text):
+    with pytest.raises((ValueError, TypeError)) as raised:
+        is_measured_faster(*arguments)
+    assert str(raised.value) == text
+
+
+def test_whether_it_is_a_resize_is_true_or_false():
+    with pytest.raises(TypeError, match=r"^resize must be True or False; got 'nearest'$"):
+        is_measured_faster(3, 2, 4, 4, resize="nearest")
+
+
+@pytest.mark.parametrize("resize", [True, False])
+def test_an_integer_is_for_both_axes_of_a_plane(resize):
+    grid = list(product(range(1, 10), range(1, 5), (3, 16, 64), (3, 64)))
+    answers = [is_measured_faster(k, s, *channels, resize=resize) for k, s, *channels in grid]
+    assert answers == [is_measured_faster((k, k), (s, s), *channels, resize=resize) for k, s, *channels in grid]
+    assert set(answers) == {True, False}
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 6, 3), (1, 5, 2), (5, 2)], ids=repr)

@@ -185,8 +185,8 @@ def plain(value: Any) -> Any:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the type and the text of an exception on one line, at most 400 characters."""
-    return " ".join(told(error).split())[:400]
+    """Return the type and the text of an exception on one line, at most 1000 characters."""
+    return " ".join(told(error).split())[:1000]
 
 
 def _end_with_the_parent() -> None:

@@ -100,7 +100,7 @@ def test_monai_shuffles_rightly_and_its_kernel_is_right_but_its_bias_is_not():
 def test_monai_upsample_drops_the_second_factor():
     run = judged("monai-upsample")
     assert wrong(run) == {"SC-001"}
-    assert any("must be shape (2, 8, 15, 2); got shape (2, 8, 10, 3)" in result.message for result in run.results)
+    assert any("must be shape (3, 8, 15, 2); got shape (3, 8, 10, 3)" in result.message for result in run.results)
 
 
 def test_fastai_initializes_for_scale_2_whatever_the_scale():

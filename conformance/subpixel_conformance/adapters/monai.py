@@ -39,7 +39,8 @@ class Monai(TorchEager):
         "ndims": (1, 2, 3),
         "batch_ndims": (1,),
         "anisotropic": False,
-        "dtypes": DTYPES,
+        # Not float64: `icnr_init` hands the initializer a float32 tensor, and the documentation names no dtype.
+        "dtypes": tuple(dtype for dtype in DTYPES if dtype != "float64"),
         "devices": ("cpu",),
         "refusals": ("ER-001", "ER-003", "ER-004"),
         "layers": tuple({**PLAIN, "ndim": ndim, "kernel_size": (3,) * ndim, "dtype": "float32"} for ndim in CONVOLUTIONS),

@@ -73,7 +73,7 @@ def _must_equal(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
         raise AssertionError(f"{name} is wrong")
 
 
-def competitors(case: Case, device: str = "cpu", threads: int = 0) -> dict[str, Run]:
+def competitors(case: Case, device: str = "cpu") -> dict[str, Run]:
     """Return the competitors for a case, each shown to be right."""
     return {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax, "numpy": _numpy}[case.framework](case, device)
 

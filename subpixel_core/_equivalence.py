@@ -19,6 +19,7 @@ from subpixel_core._upsampling import (
     StridedKernel,
     SubpixelKernel,
     TransposedKernel,
+    cropping,
     of_deconv,
     of_resize_conv,
     of_shift_conv,
@@ -174,7 +175,7 @@ def fractionally_strided_conv(
     turned = np.flip(kernel, axis=tuple(range(ndim)))
     y = conv(between, turned, bias, padding=[(max(before, 0), max(after, 0)) for before, after in zeros])
     crop = [(max(-before, 0), max(-after, 0)) for before, after in zeros]
-    return y[(slice(None), *(slice(first, extent - last) for (first, last), extent in zip(crop, y.shape[1:-1], strict=True)))]
+    return y[cropping(tuple(crop), y.shape[1:-1])]
 
 
 def resize_conv_to_subpixel(

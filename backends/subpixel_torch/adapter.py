@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import subpixel_torch as backend
-from subpixel_core import ResidualUNetConfig
+from subpixel_core import ResidualUNetConfig, padding_widths
 from subpixel_torch.unet import canonical
 
 _layers = {
@@ -169,7 +169,7 @@ class TorchAdapter:
     def from_resize_conv(self, x: Tensor, kernel: np.ndarray, bias: np.ndarray | None, *, scale: Any, padding: Any, device: str) -> Tensor:
         # torch's convolution has the same zeros at both ends: of other pairs the larger, and what is too much is cropped from the output.
         taps = kernel.shape[:-2]
-        pairs = [(0, 0)] * len(taps) if padding == "valid" else [((k - 1) // 2, k // 2) for k in taps] if padding == "same" else padding
+        pairs = padding_widths(padding, taps)
         both = tuple(max(pair) for pair in pairs)
         module = _convolutions[len(scale)](*kernel.shape[-2:], taps, padding=both, bias=bias is not None, device=device)
         self._load(module, {"weight": np.moveaxis(kernel, (-2, -1), (1, 0)), "bias": bias}, device)  # (Co, Ci, *k)

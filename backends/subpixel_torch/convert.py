@@ -398,7 +398,7 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
     before = _graphs(model)
     pairs = dict(_pairs(model, before))
     paths, owners, rows = _paths(model), _owners(model), []
-    listed = _listed(model)
+    listed, read, described = _listed(model), before.read(), before.described()
     for module, places in paths.items():
         if not _upsamples(module):
             continue
@@ -408,11 +408,11 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
             conv = None if behind is None else model.get_submodule(behind)
             new: dict[str, nn.Module] = dict.fromkeys(places, replacement if conv is None else nn.Identity().train(module.training))
             new |= dict.fromkeys([] if conv is None else paths[conv], replacement)
-            reason = LISTED if {module, conv} & listed else None if _reads_nothing_of(new, before) else READ_ELSEWHERE
+            reason = LISTED if {module, conv} & listed else READ_ELSEWHERE if read & new.keys() else None
             if reason is None:
                 old = {place: converted.get_submodule(place) for place in new}
                 converted = _all_put(converted, new)
-                if _graphs(converted).described() != before.described():
+                if _graphs(converted).described() != described:
                     converted, reason = _all_put(converted, old), READ_ELSEWHERE
             row = row if reason is None else replace(row, form=None, macs_after=None, reason=reason)
         rows.append(row)
@@ -567,11 +567,6 @@ def _settings(module: nn.Module) -> dict[str, Any]:
 
 def _described(graph: fx.Graph) -> list[Any]:
     return [(node.op, str(node.target), str(node.args), str(node.kwargs)) for node in graph.nodes]
-
-
-def _reads_nothing_of(layers: Collection[str], graphs: _Graphs) -> bool:
-    """Whether the forwards that can be read call these layers, and do nothing else with them."""
-    return not set(layers) & graphs.read()
 
 
 def _pairs(model: nn.Module, graphs: _Graphs) -> Iterator[tuple[str, str]]:

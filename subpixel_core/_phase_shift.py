@@ -46,10 +46,14 @@ class Rearrangement:
     multiples: tuple[tuple[int, int, str, str], ...]
     """What must divide what: (axis, divisor, what the axis is, why)."""
 
-    def split(self, shape: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the shape with the channel axis (or, for the inverse, the spatial axes) taken apart; refuse what does not divide."""
+    def demand_multiples(self, shape: Sequence[Any]) -> None:
+        """Refuse a shape in which something does not divide."""
         for axis, divisor, what, reason in self.multiples:
             check.multiple(what, shape[axis], divisor, reason)  # ER-003, ER-004
+
+    def split(self, shape: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the shape with the channel axis (or, for the inverse, the spatial axes) taken apart; refuse what does not divide."""
+        self.demand_multiples(shape)
         return tuple(extent.of(shape) for extent in self.split_extents)
 
     def merged(self, shape: Sequence[Any]) -> tuple[Any, ...]:

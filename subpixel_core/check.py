@@ -44,7 +44,8 @@ def per_axis(name: str, value: Any, ndim: int | None = None, *, minimum: int = 1
             raise TypeError(f"{name} must be {what}; got {value!r}") from None
         except ValueError:
             raise ValueError(f"{name} must be {minimum} or more on every axis; got {tuple(value)}") from None
-    return (integer(name, value, minimum=minimum, plural=what),) * (2 if ndim is None else ndim)
+    number = value if type(value) is int and value >= minimum else integer(name, value, minimum=minimum, plural=what)
+    return (number,) * (2 if ndim is None else ndim)
 
 
 def plannable(name: str, scale: tuple[int, ...]) -> None:

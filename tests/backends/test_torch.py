@@ -97,6 +97,36 @@ def test_the_strides_of_the_input_do_not_matter(operation, order, data_format, v
     assert np.array_equal(operation(view(x), (2, 3), **options).numpy(), expected)
 
 
+DTYPES = "bool uint8 int16 uint16 int32 uint32 int64 float16 bfloat16 float32 float64 complex64 float8_e5m2"
+
+
+@pytest.mark.parametrize("dtype", DTYPES.split())
+@pytest.mark.parametrize(("operation", "shape"), [(phase_shift, (2, 36, 3, 5)), (inverse_phase_shift, (2, 9, 4, 6))])
+def test_every_dtype_is_shifted_with_the_channels_last_in_memory(operation, shape, dtype):
+    x = iota(*shape).remainder(251).to(getattr(torch, dtype))
+    y = operation(x.to(memory_format=torch.channels_last), 2)
+    assert y.dtype == x.dtype
+    labels = getattr(core, operation.__name__)(iota(*shape).numpy(), 2, order="CRD", data_format="channels_first")
+    assert torch.equal(y.to(torch.complex128), torch.from_numpy(labels).remainder(251).to(x.dtype).to(torch.complex128))
+
+
+@pytest.mark.parametrize("scale", [2, (3, 3), (2, 3)])
+@pytest.mark.parametrize("operation", [phase_shift, inverse_phase_shift])
+def test_large_tensors_with_the_channels_last_in_memory_are_shifted_alike(operation, scale):
+    x = iota(1, 72, 258, 270)
+    y = operation(x.to(memory_format=torch.channels_last), scale)
+    assert np.array_equal(y.numpy(), getattr(core, operation.__name__)(x.numpy(), scale, order="CRD", data_format="channels_first"))
+
+
+@pytest.mark.parametrize("transform", [torch.vmap, torch.func.functionalize], ids=["vmap", "functionalize"])
+def test_a_transform_sees_through_the_memory_format(transform):
+    x = iota(2, 3, 36, 4, 6)
+    last = x.movedim(2, -1).contiguous().movedim(-1, 2)
+    for sample, given in ((x, last), (x[0], last[0])):
+        if transform is torch.vmap or given.ndim == 4:
+            assert torch.equal(transform(lambda t: phase_shift(t, 2))(given), phase_shift(sample.contiguous(), 2))
+
+
 def test_a_conjugated_or_negated_view_is_shifted_as_its_values():
     x = torch.complex(iota(12, 2, 3), iota(12, 2, 3) + 1)
     assert torch.equal(phase_shift(x.conj(), (2, 3)).resolve_conj(), phase_shift(x.conj().resolve_conj(), (2, 3)))

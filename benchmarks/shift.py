@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args(arguments)
-    _threads(options.threads)
+    set_threads(options.threads)
     rows = measured(options)
     report = {
         "command": "python benchmarks/shift.py " + " ".join(sys.argv[1:] if arguments is None else arguments),
@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write(path)
 
 
-def _threads(number: int) -> None:
+def set_threads(number: int) -> None:
     """Give every framework as many threads; before any of them is imported."""
     os.environ["OMP_NUM_THREADS"] = str(number)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(number)

@@ -29,7 +29,7 @@ class Case:
     data_format: str
     direction: str
     batch: int
-    size: str
+    size: str | int
     what: str
 
     @property
@@ -39,8 +39,8 @@ class Case:
 
     @property
     def elements(self) -> int:
-        """About how many values: few, so that the call is what takes time, or more than a cache holds."""
-        return {"small": 2**12, "medium": 2**18, "large": 2**23}[self.size]
+        """About how many values: so many, or few, so that the call is what takes time, or more than a cache holds."""
+        return self.size if isinstance(self.size, int) else {"small": 2**12, "medium": 2**18, "large": 2**23}[self.size]
 
     @property
     def low(self) -> tuple[int, ...]:

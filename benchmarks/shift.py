@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
-from math import exp, log
+from math import exp, log, nan
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from interleaved import interleaved, machine
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from shift_competitors import COPY, NATIVE, OURS, Case, competitors
+from shift_competitors import COPY, NATIVE, OURS, RUNS, Case, competitors
 
 GRID: Mapping[str, Sequence[Any]] = {
     "ndim": (2, 1, 3),
@@ -88,7 +88,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "bytes": int(_bytes(case)),
                     "ms": {name: timing.milliseconds for name, timing in times.items()},
                     "of_copy": {name: timing.ratio(times[COPY]) for name, timing in times.items() if name != COPY},
-                    "speed": {name: times[OURS].speed_over(timing) for name, timing in times.items() if name not in (COPY, OURS)},
+                    "speed": {name: times[OURS].speed_over(timing) for name, timing in times.items() if name not in (COPY, OURS, RUNS)},
                 }
             )
     return rows
@@ -105,7 +105,7 @@ def _bytes(case: Case) -> int:
 
 
 def geometric(values: Sequence[float]) -> float:
-    return exp(sum(map(log, values)) / len(values)) if values else float("nan")
+    return exp(sum(map(log, values)) / len(values)) if values else nan
 
 
 GROUPS = ("framework", "data_format", "direction", "what")
@@ -117,7 +117,10 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for key in dict.fromkeys(tuple(row[name] for name in GROUPS) for row in rows):
         own = [row for row in rows if tuple(row[name] for name in GROUPS) == key]
         line: dict[str, Any] = {**dict(zip(GROUPS, key, strict=True)), "cases": len(own)}
-        line["of_copy"] = geometric([row["of_copy"][OURS][1] for row in own if row["size"] != "small"])
+        large = [row for row in own if row["size"] != "small"]
+        line["of_copy"] = geometric([row["of_copy"][OURS][1] for row in large])
+        in_runs = [row["of_copy"][RUNS][1] for row in large if RUNS in row["of_copy"]]
+        line["runs_of_copy"] = geometric(in_runs) if in_runs else None
         for name in dict.fromkeys(name for row in own for name in row["speed"]):
             speeds = [row["speed"][name][1] for row in own if name in row["speed"]]
             line[name] = {"geometric_mean": geometric(speeds), "worst": min(speeds), "cases": len(speeds)}
@@ -129,11 +132,13 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     """Print the summary: what a copy takes is 1, and everyone else's speed."""
     others = [NATIVE, "einops", "dm-pix"]
     table = Table(title="ours: time over that of a copy (without small tensors), and speed over others, geometric mean (worst)")
-    for column in (*GROUPS, "cases", "of a copy", *others):
+    for column in (*GROUPS, "cases", "of a copy", "DCR", *others):
         table.add_column(column, justify="left" if column in GROUPS else "right")
     for line in report["summary"]:
         shown = [f"{line[n]['geometric_mean']:.2f} ({line[n]['worst']:.2f})" if n in line else "" for n in others]
-        table.add_row(*(line[name] for name in GROUPS), str(line["cases"]), f"{line['of_copy']:.2f}", *shown)
+        table.add_row(
+            *(line[name] for name in GROUPS), str(line["cases"]), f"{line['of_copy']:.2f}", f"{line['runs_of_copy'] or nan:.2f}", *shown
+        )
     console.print(table)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import subpixel_core as core
 
 Run = Callable[[], Any]
-COPY, OURS, NATIVE = "copy", "ours", "native"
+COPY, OURS, NATIVE, RUNS = "copy", "ours", "native", "ours, DCR"
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,12 @@ def _torch(case: Case, device: str) -> dict[str, Run]:
         for name, function in functions.items():
             found[name] = timed(lambda function=function: function(x))
             _must_equal(name, array(found[name]()), array(y))
+        if case.data_format == "channels_last":  # an order that moves runs of channels: what a layer is worth whose kernel has it
+            high = case.arrays()[case.direction == "shift"]
+            low = tensor(core.inverse_phase_shift(high, factors, order="DCR"))
+            u, v = (low, y) if case.direction == "shift" else (x, low)
+            found[RUNS] = timed(lambda: operation(u, factors, order="DCR"))
+            _must_equal(RUNS, array(found[RUNS]()), array(v))
         return found
     found[COPY] = timed(lambda: x.clone())  # of the gradient, which is as large as the input
     for name, function in functions.items():

@@ -118,6 +118,19 @@ def test_large_tensors_with_the_channels_last_in_memory_are_shifted_alike(operat
     assert np.array_equal(y.numpy(), getattr(core, operation.__name__)(x.numpy(), scale, order="CRD", data_format="channels_first"))
 
 
+@pytest.mark.parametrize("order", ["DCR", "DRC"])
+@pytest.mark.parametrize("scale", [(3,), (2, 3), (2, 1, 3)])
+@pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("operation", [phase_shift, inverse_phase_shift])
+def test_channels_that_are_moved_in_runs_stay_last_in_memory(operation, batch, scale, order):
+    axis = -1 - len(scale)
+    channels, extents = (16 * int(np.prod(scale)), (2, 3, 4)) if operation is phase_shift else (16, (4, 6, 9))
+    x = iota(*batch, channels, *extents[-len(scale) :])
+    y = operation(x.movedim(axis, -1).contiguous().movedim(-1, axis), scale, order=order)
+    assert y.movedim(axis, -1).is_contiguous()
+    assert np.array_equal(y.numpy(), getattr(core, operation.__name__)(x.numpy(), scale, order=order, data_format="channels_first"))
+
+
 @pytest.mark.parametrize("transform", [torch.vmap, torch.func.functionalize], ids=["vmap", "functionalize"])
 def test_a_transform_sees_through_the_memory_format(transform):
     x = iota(2, 3, 36, 4, 6)

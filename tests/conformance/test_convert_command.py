@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from subpixel_conformance import cli, terminal
-from subpixel_conformance.convert import onnx_command, onnx_file, onnx_layers
+from subpixel_conformance.convert import layers, onnx_command, onnx_file
 from subpixel_conformance.convert.onnx_check import Session
 
 from .onnx_models import conv_transpose, model, operators, resize_conv
@@ -359,14 +359,14 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_what_differs_is_status_1_and_is_not_written(capsys, folder, monkeypatch, wrong):
-    right = onnx_layers.deconv_to_subpixel
-    monkeypatch.setattr(onnx_layers, "deconv_to_subpixel", lambda *args, **given: WRONG[wrong](right(*args, **given)))
+    right = layers.deconv_to_subpixel
+    monkeypatch.setattr(layers, "deconv_to_subpixel", lambda *args, **given: WRONG[wrong](right(*args, **given)))
     refused(capsys, folder, 1, "up1", "m.onnx")
 
 
 def test_a_sum_of_taps_that_is_wrong_is_refused(capsys, folder, monkeypatch):
-    right = onnx_layers.resize_conv_to_subpixel
-    monkeypatch.setattr(onnx_layers, "resize_conv_to_subpixel", lambda *args, **given: wrong_tap(right(*args, **given)))
+    right = layers.resize_conv_to_subpixel
+    monkeypatch.setattr(layers, "resize_conv_to_subpixel", lambda *args, **given: wrong_tap(right(*args, **given)))
     refused(capsys, folder, 1, "resize + conv", "m.onnx")
 
 

@@ -11,9 +11,11 @@ pytest.importorskip("onnxruntime")
 import onnx
 from onnx import helper, numpy_helper
 
+from subpixel_conformance.convert.choice import chosen
+from subpixel_conformance.convert.layers import Layer
 from subpixel_conformance.convert.onnx_check import Session, judge, runs
-from subpixel_conformance.convert.onnx_layers import NEAREST, Layer
-from subpixel_conformance.convert.onnx_model import chosen, found, rewritten
+from subpixel_conformance.convert.onnx_layers import NEAREST
+from subpixel_conformance.convert.onnx_model import found, rewritten
 from subpixel_core import Conversion
 
 from .onnx_models import attribute, conv_transpose, integers, model, operators, resize_conv

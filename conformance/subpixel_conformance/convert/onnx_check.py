@@ -20,10 +20,11 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+from .choice import Replaced
+from .layers import Layer
 from .onnx_file import is_large, save
 from .onnx_graph import Graph
-from .onnx_layers import Layer, named
-from .onnx_model import Replaced
+from .onnx_layers import named
 from .refusal import DiffersError, UnsuitableError, one_line
 from .rounding import apart, used
 from .trial import Arrays, Declared, trials

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .choice import chosen
 from .command import Converted
+from .layers import Layer
 from .onnx_check import judge, loaded, runs
 from .onnx_file import load, write
-from .onnx_layers import Layer
-from .onnx_model import chosen, found, rewritten
+from .onnx_model import found, rewritten
 
 
 def convert(path: Path, options: argparse.Namespace, example: Mapping[str, Any] | None) -> Converted:

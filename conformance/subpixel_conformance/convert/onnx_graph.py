@@ -8,9 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-
-class LeftError(ValueError):
-    """A layer has no exact equal here, or none that is known to be: the text is the reason."""
+from .refusal import LeftError
 
 
 class Graph:

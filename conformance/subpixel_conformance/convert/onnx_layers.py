@@ -5,21 +5,21 @@ Here their attributes are read, as https://onnx.ai/onnx/operators/ defines them,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import gcd, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 
-from subpixel_core import Conversion, SubpixelKernel, check, deconv_to_subpixel, resize_conv_to_subpixel
-from subpixel_core._upsampling import Form
+from subpixel_core import Conversion, Order, check
+from subpixel_core._upsampling import Pairs
 
-from .onnx_graph import Graph, LeftError, attributes, subgraphs
+from .layers import DTYPES, Layer, Place, Resized, Transposed
+from .onnx_graph import Graph, attributes, subgraphs
+from .refusal import LeftError
 
 RESIZES = ("Resize", "Upsample")
 UPSAMPLING = ("ConvTranspose", *RESIZES)
-DTYPES = ("float16", "float32", "float64")
 OPSET = 11
 """The first in which DepthToSpace has a mode."""
 
@@ -31,165 +31,6 @@ NEAREST = {
     "tf_half_pixel_for_nn": ("floor",),  # (n + 1/2) / r
 }
 """The coordinates and roundings that give pixel floor(n / r) to position n, for every whole factor r."""
-
-Pairs = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer: its nodes, the tensor it reads and the one it makes, its kernel (*K, Ci / groups, Co) and what it does with it."""
-
-    nodes: tuple[onnx.NodeProto, ...]
-    kernel: np.ndarray
-    bias: np.ndarray | None
-    padding: Pairs
-    dilation: tuple[int, ...]
-    groups: int
-
-    @property
-    def input(self) -> str:
-        """The tensor it reads."""
-        return self.nodes[0].input[0]
-
-    @property
-    def output(self) -> str:
-        """The tensor it makes."""
-        return self.nodes[-1].output[0]
-
-    @property
-    def name(self) -> str:
-        """The names of its nodes, or of what they make."""
-        return " + ".join(map(named, self.nodes))
-
-    @property
-    def kind(self) -> str:
-        """The operators."""
-        return " + ".join(node.op_type for node in self.nodes)
-
-    @property
-    def order(self) -> Any:
-        """The order to convert to: ONNX's default, and CRD where that alone is exact or can be shifted axis by axis."""
-        return "DCR" if self.groups == 1 and len(self.scale) == 2 and self.scale[0] == self.scale[1] else "CRD"
-
-    @property
-    def scale(self) -> tuple[int, ...]:
-        """Positions of the output to one of the input."""
-        raise NotImplementedError
-
-    def subpixel(self, form: Form) -> SubpixelKernel:
-        """Return the sub-pixel convolution that this is."""
-        raise NotImplementedError
-
-    def macs(self, spatial: tuple[int, ...]) -> int:
-        """Return the multiply-accumulates for one sample whose input has these extents."""
-        raise NotImplementedError
-
-    @property
-    def macs_per_position(self) -> int:
-        """The multiply-accumulates that one more position of the input adds."""
-        raise NotImplementedError
-
-    @property
-    def products(self) -> int:
-        """The largest number of products that one value of the output is the sum of."""
-        raise NotImplementedError
-
-    @property
-    def added(self) -> int:
-        """The largest number of taps that become one when it is converted; 0 where none are added up."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Transposed(Layer):
-    """A transposed convolution; ``padding`` are the positions cropped at both ends."""
-
-    stride: tuple[int, ...]
-    output_padding: tuple[int, ...]
-
-    @property
-    def scale(self) -> tuple[int, ...]:
-        """The stride."""
-        return self.stride
-
-    def subpixel(self, form: Form) -> SubpixelKernel:
-        """Return the sub-pixel convolution that this is."""
-        return deconv_to_subpixel(
-            self.kernel,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            order=self.order,
-            form=form,
-        )
-
-    def macs(self, spatial: tuple[int, ...]) -> int:
-        """Return one for each value of the kernel and position of the input."""
-        return self.kernel.size * prod(spatial)
-
-    @property
-    def macs_per_position(self) -> int:
-        """One for each value of the kernel."""
-        return self.kernel.size
-
-    @property
-    def products(self) -> int:
-        """The taps that reach one position, of one group's channels."""
-        axes = zip(self.kernel.shape[:-2], self.stride, self.dilation, strict=True)
-        return self.kernel.shape[-2] * prod(-(-k // (s // gcd(s, d))) for k, s, d in axes)
-
-    @property
-    def added(self) -> int:
-        """None are: the taps are moved."""
-        return 0
-
-
-@dataclass(frozen=True)
-class Resized(Layer):
-    """A resize to the nearest neighbour by ``factors`` with a convolution behind it, ``padding`` zeros (before, after)."""
-
-    factors: tuple[int, ...]
-
-    @property
-    def scale(self) -> tuple[int, ...]:
-        """The factors."""
-        return self.factors
-
-    def subpixel(self, form: Form) -> SubpixelKernel:
-        """Return the sub-pixel convolution that this is."""
-        return resize_conv_to_subpixel(
-            self.kernel,
-            self.factors,
-            bias=self.bias,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            order=self.order,
-            form=form,
-        )
-
-    def macs(self, spatial: tuple[int, ...]) -> int:
-        """Return one for each value of the kernel and position of the output."""
-        axes = zip(self.factors, spatial, self.padding, self.dilation, self.kernel.shape[:-2], strict=True)
-        return self.kernel.size * prod(r * n + sum(zeros) - d * (k - 1) for r, n, zeros, d, k in axes)
-
-    @property
-    def macs_per_position(self) -> int:
-        """One for each value of the kernel, on every position of a block."""
-        return self.kernel.size * prod(self.factors)
-
-    @property
-    def products(self) -> int:
-        """All taps, of one group's channels."""
-        return prod(self.kernel.shape[:-1])
-
-    @property
-    def added(self) -> int:
-        """The taps that fall on one pixel of the input."""
-        return prod(map(min, self.kernel.shape[:-2], self.factors))
 
 
 def layers(graph: Graph) -> Iterator[Layer | Conversion]:
@@ -217,6 +58,16 @@ def named(node: onnx.NodeProto) -> str:
     return str(node.name or next(iter(node.output), node.op_type))
 
 
+def _place(*nodes: onnx.NodeProto) -> Place:
+    name, kind = " + ".join(map(named, nodes)), " + ".join(node.op_type for node in nodes)
+    return Place(nodes, name, kind, nodes[0].input[0], nodes[-1].output[0])
+
+
+def _order(groups: int, scale: tuple[int, ...]) -> Order:
+    """Return the order to convert to: ONNX's default, and CRD where that alone is exact or can be shifted axis by axis."""
+    return "DCR" if groups == 1 and len(scale) == 2 and scale[0] == scale[1] else "CRD"
+
+
 def _inside(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     for node in graph.node:
         if node.op_type in UPSAMPLING:
@@ -237,7 +88,7 @@ def _transposed(graph: Graph, node: onnx.NodeProto) -> Transposed:
     stride, dilation = (tuple(given.get(name, ones)) for name in ("strides", "dilations"))
     output_padding = tuple(given.get("output_padding", (0,) * len(taps)))
     padding = _cropped(graph, node, given, taps, stride, dilation, output_padding)
-    layer = Transposed((node,), kernel, bias, padding, dilation, groups, stride, output_padding)
+    layer = Transposed(_place(node), kernel, bias, padding, dilation, groups, _order(groups, stride), stride, output_padding)
     if prod(stride) == 1:
         raise LeftError("its stride is 1: it enlarges nothing")
     layer.subpixel("minimal")  # refuses what has no equal
@@ -292,7 +143,8 @@ def _resized(graph: Graph, node: onnx.NodeProto) -> Resized:
     if prod(factors) == 1:
         raise LeftError("its factors are 1: it enlarges nothing")
     dilation, groups = tuple(given.get("dilations", ones)), given.get("group", 1)
-    layer = Resized((node, conv), kernel, bias, _around(given, taps, dilation), dilation, groups, factors[2:])
+    around, scale = _around(given, taps, dilation), factors[2:]
+    layer = Resized(_place(node, conv), kernel, bias, around, dilation, groups, _order(groups, scale), scale)
     layer.subpixel("minimal")
     return layer
 

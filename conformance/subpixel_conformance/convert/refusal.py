@@ -1,4 +1,4 @@
-"""The refusals of the command: one line, and the exit status that goes with it."""
+"""The refusals of the command, one line with the exit status that goes with it; and that of a single layer, which is left."""
 
 
 class RefusalError(Exception):
@@ -23,6 +23,10 @@ class DiffersError(RefusalError):
     """What came out does not compute the same."""
 
     status = 1
+
+
+class LeftError(ValueError):
+    """A layer has no exact equal here, or none that is known to be: the text is the reason."""
 
 
 def one_line(error: BaseException) -> str:

@@ -295,11 +295,6 @@ def test_a_file_of_another_kind_is_status_3(capsys, folder):
     refused(capsys, folder, 3, "of no kind that is converted", "m.tflite")
 
 
-def test_an_exported_program_is_refused_with_what_to_do_instead(capsys, folder):
-    (folder / "m.pt2").write_bytes(b"PK")
-    refused(capsys, folder, 3, "convert the module first", "m.pt2")
-
-
 def test_a_damaged_file_is_status_3_and_one_line(capsys, folder):
     whole = (folder / "m.onnx").read_bytes()
     for damaged in (b"", b"no model at all", whole[: len(whole) // 2], whole[:-1], whole[len(whole) // 3 :], bytes(range(256))):

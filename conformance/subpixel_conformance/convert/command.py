@@ -22,7 +22,11 @@ from subpixel_core import ConversionReport
 from .refusal import MisusedError, RefusalError, UnsuitableError
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".h5", ".hdf5")
-NEEDED = {".onnx": ("onnx and onnxruntime", "onnx", "onnx_command"), ".keras": ("Keras on TensorFlow", "tensorflow", "keras_model")}
+NEEDED = {
+    ".onnx": ("onnx and onnxruntime", "onnx", "onnx_command"),
+    ".keras": ("Keras on TensorFlow", "tensorflow", "keras_model"),
+    ".pt2": ("PyTorch", "torch", "pt2_command"),
+}
 """For every kind of file, what must be installed, the extra that installs it, and the module that converts."""
 EPILOG = (
     "Exit status: 0 converted, or nothing to do; 1 what came out differs, and nothing was written; 2 usage; 3 a file that is damaged or of "
@@ -41,8 +45,8 @@ class Converted:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file: .onnx or .keras")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="beside MODEL by default: MODEL.subpixel.onnx or .keras")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a file: .onnx, .keras, or .pt2 of torch.export")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="beside MODEL by default: MODEL.subpixel.onnx, .keras or .pt2")
     parser.add_argument("--force", action="store_true", help="overwrite FILE, and the weights beside it (FILE.data), if they are there")
     parser.add_argument(
         "--form", choices=("best", "minimal", "aligned"), default="best", help="best, the default: the one with the fewest MACs, by layer"
@@ -93,11 +97,8 @@ def _kind(path: Path) -> Callable[[Path, argparse.Namespace, Mapping[str, Any] |
     suffix = path.suffix.lower()
     if suffix in PICKLED:
         raise UnsuitableError(
-            f"{path} is not loaded: a {suffix} file can run any code when it is; export the model to ONNX, or save it as .keras"
-        )
-    if suffix == ".pt2":
-        raise UnsuitableError(
-            f"{path} holds a graph that its weights are bound to; convert the module first (subpixel_torch.convert), then export"
+            f"{path} is not loaded: a {suffix} file can run any code when it is; "
+            "export the model to ONNX or by torch.export, or save it as .keras"
         )
     if suffix not in NEEDED:
         raise UnsuitableError(f"{path} is of no kind that is converted: {', '.join(NEEDED)}")

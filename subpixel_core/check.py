@@ -1,6 +1,7 @@
 """The rules for arguments, and the only place where their messages are written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, TypeVar
 
@@ -232,24 +233,45 @@ def is_built(name: str, built: bool) -> None:
         raise ValueError(f"{name} must be built, for kernels are what is converted; got one that has none yet")
 
 
+def same_when_rebuilt(name: str, before: Sequence[Any], after: Sequence[Any]) -> None:
+    """Refuse to copy a layer whose configuration does not make its variables again: values would be lost."""
+    if list(before) != list(after):
+        raise ValueError(f"{name} must have the variables that its configuration makes, {list(after)}; got {list(before)}")
+
+
 def same_in_both(what: str, first: Any, second: Any) -> None:
     """Refuse a resize and a convolution that do not belong together."""
     if first != second:
         raise ValueError(f"{what} must be the same in the resize and the convolution; got {first!r} and {second!r}")
 
 
-def example_inputs(shapes: Sequence[Sequence[int]], wanted: Sequence[Sequence[int | None]]) -> None:
+def example_inputs(given: Sequence[Any], wanted: Sequence[Sequence[int | None]]) -> None:
     """Refuse an example without an array for every input of a model, or with an array that does not fit its input."""
+    shapes = [getattr(array, "shape", None) for array in given]
     fits = len(shapes) == len(wanted) and all(
-        len(shape) == len(axes) and all(known in (extent, None) for extent, known in zip(shape, axes, strict=True))
+        shape is not None and len(shape) == len(axes) and all(known in (extent, None) for extent, known in zip(shape, axes, strict=True))
         for shape, axes in zip(shapes, wanted, strict=True)
     )
     if not fits:
-        raise ValueError(f"example must have an array for each input of the model, {_shapes(wanted)}; got {_shapes(shapes)}")
+        inputs = ", ".join(str(tuple(axes)) for axes in wanted)
+        raise ValueError(f"example must have an array for each input of the model, {inputs}; got {_described(given)}")
 
 
-def _shapes(shapes: Sequence[Sequence[Any]]) -> str:
-    return ", ".join(str(tuple(shape)) for shape in shapes)
+@contextmanager
+def example_runs(given: Sequence[Any]) -> Iterator[None]:
+    """Refuse an example on which the model, which is run inside, raises anything."""
+    try:
+        yield
+    except Exception as error:
+        text = " ".join(str(error).split())
+        why = f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+        raise ValueError(f"example must be an input on which the model runs; got {_described(given)}, on which it raised {why}") from error
+
+
+def _described(given: Sequence[Any]) -> str:
+    """Return the shapes of arrays, and the types of what is none."""
+    described = [str(tuple(array.shape)) if hasattr(array, "shape") else type(array).__name__ for array in given]
+    return ", ".join(described) or "none"
 
 
 def own_positions(extents: Sequence[int], added: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -11,11 +12,12 @@ import keras
 from keras.src.models.functional import Functional
 
 from subpixel_core import Conversion, ConversionReport, SubpixelKernel, choose_form, deconv_to_subpixel, resize_conv_to_subpixel
-from subpixel_core._conversion import NO_GRAPH, NOT_ADJACENT, SLOWER
+from subpixel_core._conversion import NO_GRAPH, NOT_ADJACENT, SHARED_PARAMETERS, SLOWER
 from subpixel_core._upsampling import FORMS, Form
 from subpixel_core.check import (
     exact_resize,
     example_inputs,
+    example_runs,
     instance,
     is_built,
     layer_kind,
@@ -23,6 +25,8 @@ from subpixel_core.check import (
     own_positions,
     per_axis,
     same_in_both,
+    same_when_rebuilt,
+    sums_held,
     unit_steps,
 )
 from subpixel_tensorflow.layers import ExactSubpixelConv1D, ExactSubpixelConv2D, ExactSubpixelConv3D
@@ -153,9 +157,10 @@ def _resized(upsample: Any, conv: Any, form: Form) -> SubpixelKernel:
     same_in_both("data_format", getattr(upsample, "data_format", "channels_last"), conv.data_format)
     same_in_both("dtype", upsample.compute_dtype, conv.compute_dtype)
     unit_steps(conv.strides)
+    finite = keras.ops.isfinite
     causal = tuple((d * (k - 1), 0) for k, d in zip(conv.kernel_size, conv.dilation_rate, strict=True))
     kernel, bias = _array(conv.kernel), _array(conv.bias)
-    return resize_conv_to_subpixel(
+    resized = resize_conv_to_subpixel(
         kernel,
         factors,
         bias=bias,
@@ -165,13 +170,17 @@ def _resized(upsample: Any, conv: Any, form: Form) -> SubpixelKernel:
         order="DCR" if conv.groups == 1 else "CRD",
         form=form,
     )
+    taps, summed = (keras.ops.cast(values, conv.compute_dtype) for values in (conv.kernel, resized.kernel))  # of which it makes products
+    sums_held(bool(keras.ops.all(finite(summed))) or not bool(keras.ops.all(finite(taps))), conv.compute_dtype)
+    return resized
 
 
 def _nearest(upsample: Any) -> None:
     """Refuse what is no resize to the nearest neighbour, and one with something that would be lost."""
     _of_kind("upsample", upsample, _RESIZES)
     exact_resize(getattr(upsample, "interpolation", "nearest"), False)
-    nothing_attached("upsample", ["activity_regularizer"] if upsample.activity_regularizer else [])
+    attached = ["activity_regularizer"] if upsample.activity_regularizer else []
+    nothing_attached("upsample", [*attached, *(["a call of its own"] if "call" in vars(upsample) else [])])
 
 
 def _convertible(name: str, layer: Any, kinds: tuple[type, ...]) -> None:
@@ -181,6 +190,7 @@ def _convertible(name: str, layer: Any, kinds: tuple[type, ...]) -> None:
     regular = [f"{weight}_{what}" for weight in ("kernel", "bias") for what in ("regularizer", "constraint")]
     attached = [what for what in regular if getattr(layer, what)]
     attached += ["LoRA"] if getattr(layer, "lora_enabled", False) else []
+    attached += [f"a {method} of its own" for method in ("call", "convolution_op") if method in vars(layer)]
     attached += ["an activation with variables"] if getattr(layer.activation, "variables", []) else []
     nothing_attached(name, attached)
 
@@ -221,30 +231,31 @@ def _made(layer: Any, kernel: SubpixelKernel) -> ExactSubpixelConv:
     return made
 
 
-def measured_form(layer: Any, kernels: Mapping[Form, SubpixelKernel]) -> Form | None:
-    """Return the form of a layer, or of a convolution behind a resize, that is measured to be faster than it; None where none is.
+def is_measured_faster(layer: Any, kernel: SubpixelKernel) -> bool:
+    """Return whether a form is measured to be faster than its original: a transposed convolution, or a convolution behind a resize.
 
     Measured by ``benchmarks/equivalence_tensorflow.py``: 2-D, one group, channels last, a processor with two cores; figures in
     ``docs/evidence/equivalence-tensorflow-cpu.json``. With Ci channels in, Co out, and taps counted over all axes ::
 
-        aligned     if (its taps - those of minimal) * Ci <= 200       its arithmetic costs less than the crop
-        minimal     otherwise
-        converted   if Co <= 8 and a stride is above 1                 transposed convolutions
-                    if (taps before - taps after) * Ci / 40 + 2 * Ci / Co >= 4      resizes
+        Co <= 8 and a stride is above 1                              transposed convolutions
+        (taps before - taps after) * Ci / 40 + 2 * Ci / Co >= 4      resizes
 
     The shift is another copy of the output. A transposed convolution of TensorFlow is slow on few channels only, which pays for that copy;
     a resize pays by the multiply-accumulates, and by the copies of its input, that it no longer needs.
     """
-    minimal, aligned = kernels["minimal"], kernels["aligned"]
-    inputs, outputs = minimal.kernel.shape[-2], minimal.channels
-    if minimal.groups > 1 or layer.data_format != "channels_last":
-        return None
-    form: Form = "aligned" if (prod(aligned.kernel_size) - prod(minimal.kernel_size)) * inputs <= 200 else "minimal"
+    inputs, outputs = kernel.kernel.shape[-2], kernel.channels
+    if kernel.groups > 1 or layer.data_format != "channels_last":
+        return False  # not measured
     if isinstance(layer, _TRANSPOSED):
-        faster = outputs <= 8 and prod(minimal.scale) > 1
-    else:
-        faster = (prod(layer.kernel_size) - prod(kernels[form].kernel_size)) * inputs / 40 + 2 * inputs / outputs >= 4
-    return form if faster else None
+        return outputs <= 8 and prod(kernel.scale) > 1
+    return (prod(layer.kernel_size) - prod(kernel.kernel_size)) * inputs / 40 + 2 * inputs / outputs >= 4
+
+
+def _faster(layer: Any, kernels: Mapping[Form, SubpixelKernel]) -> Form | None:
+    """Return the form to take, if it is faster: aligned where its arithmetic is measured to cost less than the crop."""
+    minimal, aligned = kernels["minimal"], kernels["aligned"]
+    form: Form = "aligned" if (prod(aligned.kernel_size) - prod(minimal.kernel_size)) * minimal.kernel.shape[-2] <= 200 else "minimal"
+    return form if is_measured_faster(layer, kernels[form]) else None
 
 
 # --- a whole model ---
@@ -262,7 +273,7 @@ def convert(model: keras.Model, *, example: Any = None) -> tuple[keras.Model, Co
     model : keras.Model
         Functional or Sequential; it is not modified. A model whose class has a ``call`` of its own comes back as it is: that is no graph.
     example : array, or what the model takes, with an array for every tensor
-        With it, what is slower on these extents by the measured rule (`measured_form`) is left.
+        With it, what is slower on these extents by the measured rule (`is_measured_faster`) is left.
 
     Returns
     -------
@@ -293,12 +304,15 @@ def convert(model: keras.Model, *, example: Any = None) -> tuple[keras.Model, Co
         return model, ConversionReport(tuple(_hidden(model, "")))
     is_built("model", model.built)
     run = _Run()
-    run.model(model, _specifications(model, example), "")
+    specifications = _specifications(model, example)
+    with nullcontext() if example is None else example_runs(keras.tree.flatten(example)):
+        run.model(model, specifications, "")
     rows: list[Conversion] = []
+    owners = Counter(id(variable) for layer in model._flatten_layers() for variable in _variables(layer))
     made: dict[int, ExactSubpixelConv] = {}
     merged: set[int] = set()
     for site in run.sites():
-        kernel, row = site.conversion(measured=example is not None)
+        kernel, row = site.conversion(owners, measured=example is not None)
         rows.append(row)
         if kernel is not None:
             *before, last = site.layers
@@ -310,18 +324,32 @@ def convert(model: keras.Model, *, example: Any = None) -> tuple[keras.Model, Co
 
 def _has_graph(layer: Any) -> bool:
     """Whether a layer is a model that computes what its graph, or its list of layers, says."""
-    return any(isinstance(layer, kind) and type(layer).call is kind.call for kind in (Functional, keras.Sequential))
+    of_its_type = any(isinstance(layer, kind) and type(layer).call is kind.call for kind in (Functional, keras.Sequential))
+    return of_its_type and "call" not in vars(layer)
+
+
+def _variables(layer: Any) -> list[Any]:
+    """Return the variables that a layer holds itself, not those of layers inside it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def _specifications(model: Any, example: Any) -> Any:
     """Return the inputs of a model, with the extents of an example if there is one."""
     specifications = [_like(x) for x in model.inputs]
-    if example is not None:
-        shapes = [tuple(array.shape) for array in keras.tree.flatten(example)]
-        example_inputs(shapes, [x.shape for x in specifications])
-        specifications = [keras.KerasTensor(shape, x.dtype) for shape, x in zip(shapes, specifications, strict=True)]
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    if example is not None:
+        arrays = _arrays(example, structure, [x.name for x in model.inputs])
+        example_inputs(arrays, [x.shape for x in specifications])
+        specifications = [keras.KerasTensor(tuple(array.shape), x.dtype) for array, x in zip(arrays, specifications, strict=True)]
     return keras.tree.pack_sequence_as(structure, specifications)
+
+
+def _arrays(example: Any, structure: Any, names: list[str]) -> list[Any]:
+    """Return what an example has for each input of a model, which Keras takes by name too."""
+    if isinstance(example, Mapping):
+        wanted = structure if isinstance(structure, Mapping) else names
+        example = {key: example.get(key) for key in wanted} if isinstance(structure, Mapping) else [example.get(key) for key in wanted]
+    return keras.tree.flatten(example)
 
 
 def _like(x: Any) -> keras.KerasTensor:
@@ -343,7 +371,7 @@ class _Site:
     layers: tuple[Any, ...]
     calls: list[tuple[keras.KerasTensor, keras.KerasTensor]]
 
-    def conversion(self, *, measured: bool) -> tuple[SubpixelKernel | None, Conversion]:
+    def conversion(self, owners: Mapping[int, int], *, measured: bool) -> tuple[SubpixelKernel | None, Conversion]:
         """Return the kernel to convert to, or none, and the row that says so."""
         row = Conversion(self.path, " + ".join(type(layer).__name__ for layer in self.layers))
         *_, last = self.layers
@@ -353,10 +381,12 @@ class _Site:
             kernels = {form: self._kernel(form) for form in FORMS}
         except (TypeError, ValueError) as refusal:
             return None, replace(row, reason=str(refusal))
+        if any(owners[id(variable)] > 1 for variable in _variables(last)):
+            return None, replace(row, reason=SHARED_PARAMETERS)
         low, high = ([_extents(call[end], last.data_format) for call in self.calls] for end in (0, 1))
         row = replace(row, macs_before=_total(prod(last.kernel.shape), low if isinstance(last, _TRANSPOSED) else high))
         fewest = choose_form(*kernels.values(), spatial=low[0])
-        form = measured_form(last, kernels) if measured else next(form for form in FORMS if kernels[form] is fewest)
+        form = _faster(last, kernels) if measured else next(form for form in FORMS if kernels[form] is fewest)
         if form is None:
             return None, replace(row, reason=SLOWER)
         after = None if None in low else sum(kernels[form].macs(extents) for extents in low if extents is not None)
@@ -464,11 +494,11 @@ class _Copies:
 
     def _graph(self, model: Any) -> Any:
         if isinstance(model, keras.Sequential):
-            (x,) = model.inputs
             layers = [self._layer(layer) for layer in model.layers if id(layer) not in self.merged]
-            return keras.Sequential([keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), *layers], name=model.name)
+            return keras.Sequential([*map(_input, model.inputs), *layers], name=model.name)
         uncompiled = keras.Model(model.input, model.output, name=model.name)
-        return keras.models.clone_model(uncompiled, clone_function=self._layer, call_function=self._call)
+        inputs = keras.tree.map_structure(_input, model.input)
+        return keras.models.clone_model(uncompiled, input_tensors=inputs, clone_function=self._layer, call_function=self._call)
 
     def _layer(self, layer: Any) -> Any:
         if id(layer) in self.merged:
@@ -489,12 +519,20 @@ class _Copies:
                 if id(layer) in self.new:
                     self._carry(layer, self.new[id(layer)], made)
         elif id(old) not in made:
+            same_when_rebuilt(old.name, *([tuple(variable.shape) for variable in each.variables] for each in (old, new)))
             for value, variable in zip(old.variables, new.variables, strict=True):
                 variable.assign(value)
 
 
+def _input(x: Any) -> Any:
+    """Return an input like another, its layer being of the same name."""
+    layer = x._keras_history.operation
+    return keras.Input(batch_shape=x.shape, dtype=x.dtype, sparse=x.sparse, name=layer.name, optional=layer.optional)
+
+
 def _copy(operation: Any) -> Any:
-    """Return a layer, or a function of Keras, made from the configuration of another."""
+    """Return a layer, or a function of Keras, made from the configuration of another, which does not hold a call of its own."""
+    nothing_attached(operation.name, ["a call of its own"] if "call" in vars(operation) else [])
     if type(operation) is keras.layers.Lambda:  # whose configuration Keras does not trust
         options = {"output_shape": operation._output_shape, "mask": getattr(operation, "mask", None), "arguments": operation.arguments}
         return keras.layers.Lambda(operation.function, name=operation.name, dtype=operation.dtype_policy, **options)

@@ -1,6 +1,7 @@
 """Keras layers and models turned into sub-pixel convolutions: equal values, what is carried over, what is left and why."""
 
 import re
+import subprocess
 import sys
 from itertools import product
 from math import prod
@@ -14,7 +15,7 @@ tf = pytest.importorskip("tensorflow")
 
 from keras import layers as L  # noqa: E402  # after the skip
 
-from subpixel_core._conversion import NO_GRAPH, NOT_ADJACENT, SLOWER  # noqa: E402
+from subpixel_core._conversion import NO_GRAPH, NOT_ADJACENT, SHARED_PARAMETERS, SLOWER  # noqa: E402
 from subpixel_tensorflow import convert, from_conv_transpose, from_resize_conv  # noqa: E402
 
 # Keras 3.15 converts its variables in a way that NumPy 2 warns of.
@@ -267,12 +268,20 @@ REFUSED = {
     ),
     "constraint": (lambda: transposed(bias_constraint="non_neg"), ValueError, r"got bias_constraint"),
     "activation": (lambda: transposed(activation=_prelu()), ValueError, r"got an activation with variables"),
+    "a call of its own": (lambda: called(transposed()), ValueError, r"got a call of its own"),
     "no position": (
         lambda: filled(L.Conv2DTranspose(2, 4, strides=2, padding="same", output_padding=0), None, None, None, 3),
         ValueError,
         r"output_padding must give the last pixel a position of its own with padding='same'; got \(0, 0\)",
     ),
 }
+
+
+def called(layer):
+    """Return a layer with a call in the place of its type's."""
+    of_type = layer.call
+    layer.call = lambda x: 2 * of_type(x)
+    return layer
 
 
 def _prelu():
@@ -298,6 +307,12 @@ def adapted():
     return layer
 
 
+def large(layer):
+    """Return a layer of which every tap is a number of float16, in which it computes, and no sum of two is; its kernel is float32."""
+    layer.kernel.assign(0 * layer.kernel + 40_000)
+    return layer
+
+
 PAIRS_REFUSED = {
     "bilinear": (lambda: (L.UpSampling2D(interpolation="bilinear"), conv()), ValueError, r"mode must be 'nearest', .*; got 'bilinear'"),
     "no resize": (lambda: (L.Dense(3), conv()), TypeError, r"upsample must be a UpSampling1D or .*; got .*Dense"),
@@ -310,6 +325,12 @@ PAIRS_REFUSED = {
     ),
     "axes": (lambda: (L.UpSampling1D(), conv()), ValueError, r"spatial axes must be the same .*; got 1 and 2"),
     "dtype": (lambda: (L.UpSampling2D(dtype="float16"), conv()), ValueError, r"dtype must be the same .*; got 'float16' and 'float32'"),
+    "sums": (
+        lambda: (L.UpSampling2D(dtype="mixed_float16"), large(conv(dtype="mixed_float16"))),
+        ValueError,
+        r"kernel must have taps whose sums its dtype can hold; got float16",
+    ),
+    "a call of its own": (lambda: (called(L.UpSampling2D()), conv()), ValueError, r"upsample must have nothing .*; got a call of its own"),
     "LoRA": (lambda: (L.UpSampling2D(), adapted()), ValueError, r"conv must have nothing attached .*; got LoRA"),
     "activity": (
         lambda: (L.UpSampling2D(activity_regularizer="l2"), conv()),
@@ -544,8 +565,90 @@ def test_multiply_accumulates_are_those_of_all_calls_where_extents_are_known():
     assert (row.form, row.macs_before, row.macs_after) == ("minimal", None, None)
 
 
+def test_inputs_may_be_given_by_name_in_any_sequence():
+    q, p = keras.Input((6, 7, 2), name="q"), keras.Input((4, 5, 2), name="p")
+    up = L.Conv2DTranspose(2, 4, strides=2, padding="same", name="up")
+    model = keras.Model([q, p], [up(q), L.Conv2D(2, 3)(p)])
+    for example in ({"p": integers(1, 4, 5, 2), "q": integers(1, 6, 7, 2)}, [integers(1, 6, 7, 2), integers(1, 4, 5, 2)]):
+        assert convert(model, example=example)[1].rows[0].macs_before == prod((4, 4, 2, 2)) * 6 * 7
+
+
+def test_the_layers_of_inputs_keep_their_names_too():
+    first, second = keras.Input((4, 5, 3)), keras.Input((4, 5, 3), name="second")
+    model = keras.Model([first, second], L.Conv2DTranspose(2, 3, name="up")(L.Add(name="sum")([first, second])))
+    for each in (model, keras.Sequential([keras.Input((4, 5, 3)), L.Conv2DTranspose(2, 3, name="up")])):
+        names = [layer.name for layer in each._flatten_layers(include_self=False)]
+        assert [layer.name for layer in convert(each)[0]._flatten_layers(include_self=False)] == names
+
+
+def test_a_variable_of_two_layers_is_not_replaced_in_one_of_them():
+    inputs, layers = keras.Input((4, 5, 3)), [L.Conv2DTranspose(3, 3, use_bias=False, name=name) for name in ("first", "second")]
+    model = keras.Model(inputs, layers[1](layers[0](inputs)))
+    layers[1]._tracker.unlock()
+    layers[1]._trainable_variables[:] = []
+    layers[1].kernel = layers[0].kernel
+    converted, report = convert(randomized(model))
+    assert forms(report) == {"first": SHARED_PARAMETERS, "second": SHARED_PARAMETERS}
+    x = integers(1, 4, 5, 3)
+    same(converted(x), model(x))
+
+
+class Counting(L.Layer):
+    """Makes a variable that its configuration knows nothing of."""
+
+    def call(self, x):
+        return x
+
+
+def test_what_a_configuration_does_not_hold_is_not_lost_without_a_word():
+    inputs = keras.Input((4, 5, 3))
+    counting = Counting(name="counting")
+    model = keras.Model(inputs, counting(L.Conv2DTranspose(2, 3)(inputs)))
+    counting._tracker.unlock()
+    counting.add_weight(shape=(2,))
+    with pytest.raises(ValueError, match=r"counting must have the variables that its configuration makes, \[\]; got \[\(2,\)\]"):
+        convert(model)
+    model = keras.Model(inputs, called(L.Conv2D(2, 3, name="own"))(L.Conv2DTranspose(2, 3)(inputs)))
+    with pytest.raises(ValueError, match=r"own must have nothing attached .*; got a call of its own"):
+        convert(model)
+
+
+FRESH = """
+import sys
+import numpy as np, keras, subpixel_tensorflow
+model = keras.models.load_model(sys.argv[1])
+x, y = (np.load(path) for path in sys.argv[2:])
+assert np.array_equal(model(x), y)
+"""
+
+
+def test_a_converted_model_is_loaded_by_a_fresh_process(tmp_path):
+    inputs = keras.Input((4, 5, 3))
+    x = L.Conv2D(2, (3, 2), padding="same", groups=1)(L.UpSampling2D((2, 3))(L.Conv2DTranspose(4, 4, strides=2)(inputs)))
+    model = keras.Model(inputs, x)
+    model.set_weights([integers(*weight.shape) for weight in model.get_weights()])
+    converted, report = convert(model)
+    assert len(report.converted) == 2
+    x = integers(1, 4, 5, 3)
+    paths = [tmp_path / name for name in ("model.keras", "x.npy", "y.npy")]
+    converted.save(paths[0])
+    np.save(paths[1], x)
+    np.save(paths[2], np.asarray(model(x)))
+    subprocess.run([sys.executable, "-c", FRESH, *map(str, paths)], check=True, capture_output=True)
+
+
+def test_an_example_on_which_the_model_does_not_run_is_refused():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, L.Conv2D(2, 9)(L.Conv2DTranspose(2, 3)(inputs)))
+    said = r"example must be an input on which the model runs; got \(1, 2, 3, 3\), on which it raised ValueError: "
+    with pytest.raises(ValueError, match=said):
+        convert(model, example=np.zeros((1, 2, 3, 3)))
+
+
 @pytest.mark.parametrize(
-    "example", [np.zeros((1, 4, 5, 2)), np.zeros((4, 5, 3)), [np.zeros((1, 4, 5, 3))] * 2], ids=["channels", "rank", "number"]
+    "example",
+    [np.zeros((1, 4, 5, 2)), np.zeros((4, 5, 3)), [np.zeros((1, 4, 5, 3))] * 2, "x", 3, [[1.0]], {"x": np.zeros((1, 4, 5, 3))}],
+    ids=["channels", "rank", "number", "text", "integer", "list", "name"],
 )
 def test_an_example_that_is_no_input_of_the_model_is_refused(example):
     inputs = keras.Input((None, None, 3))

@@ -50,6 +50,12 @@ DCR = {"order": "DCR"}
 CHAIN = {"in_channels": 2, "out_channels": 3}
 CONFIG = ResidualUNetConfig(widths=(8, 8), groups=4)
 
+
+def runs_on(given, error):
+    with check.example_runs(given):
+        raise error
+
+
 RULES = [
     (lambda: check.integer("n", 1.0, minimum=0), "n must be an integer; got 1.0"),
     (lambda: check.integer("n", True, minimum=0), "n must be an integer; got True"),
@@ -143,10 +149,27 @@ RULES = [
     ),
     *(
         (
-            lambda shapes=shapes: check.example_inputs(shapes, [(None, 3), (2, 4)]),
+            lambda shapes=shapes: check.example_inputs([*map(np.zeros, shapes)], [(None, 3), (2, 4)]),
             f"example must have an array for each input of the model, (None, 3), (2, 4); got {', '.join(map(str, shapes))}",
         )
         for shapes in ([(1, 3)], [(1, 3), (2, 4), (5,)], [(1, 3), (2, 5)], [(1, 3), (2, 4, 1)], [(1, 2), (2, 4)])
+    ),
+    (
+        lambda: check.example_inputs(["x"], [(2, 4)]),
+        "example must have an array for each input of the model, (2, 4); got str",
+    ),
+    (lambda: check.example_inputs([], [(2, 4)]), "example must have an array for each input of the model, (2, 4); got none"),
+    (
+        lambda: runs_on([np.zeros((1, 3)), "x"], KeyError("a\n b")),
+        "example must be an input on which the model runs; got (1, 3), str, on which it raised KeyError: 'a\\n b'",
+    ),
+    (
+        lambda: runs_on([], RuntimeError()),
+        "example must be an input on which the model runs; got none, on which it raised RuntimeError",
+    ),
+    (
+        lambda: check.same_when_rebuilt("layer", [(3,), (2,)], [(3,)]),
+        "layer must have the variables that its configuration makes, [(3,)]; got [(3,), (2,)]",
     ),
     (
         lambda: check.zeros_around("reflect"),

@@ -2,18 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import signature
-from itertools import product
 from math import prod
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
@@ -32,6 +29,7 @@ from subpixel_core._upsampling import FORMS, Form, Pairs
 from subpixel_core.check import (
     exact_everywhere,
     exact_resize,
+    example_runs,
     instance,
     layer_kind,
     linear,
@@ -46,10 +44,9 @@ from subpixel_core.check import (
     whole_factors,
     zeros_around,
 )
+from subpixel_torch.graphs import CHAINS, CONVOLUTIONS, RESIZES, copy_of, graphs_of, pairs_of, paths_of, undisturbed
 from subpixel_torch.layers import (
-    ChainedSubpixelConv1d,
     ChainedSubpixelConv2d,
-    ChainedSubpixelConv3d,
     ExactSubpixelConv,
     SubpixelConv1d,
     SubpixelConv2d,
@@ -58,9 +55,6 @@ from subpixel_torch.layers import (
 )
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_resizes = (nn.Upsample, nn.UpsamplingNearest2d)
-_chains = (ChainedSubpixelConv1d, ChainedSubpixelConv2d, ChainedSubpixelConv3d)
 _stages = (SubpixelConv1d, SubpixelConv2d, SubpixelConv3d)
 
 
@@ -141,7 +135,7 @@ class Call:
     channels_last: bool
 
 
-def measured_faster(
+def is_measured_faster(
     original: str, kernel_size: Sequence[int], scale: Sequence[int], inputs: int, outputs: int, call: Call, *, groups: int
 ) -> bool:
     """Return whether a sub-pixel convolution is measured to be no slower than the original, "transposed" or "resize", on one call.
@@ -210,7 +204,7 @@ class _Equal:
             return form if self.forms[form].macs(call.extents) <= self.macs(call.extents) else None
         kernel, layer = self.forms[form], cast(nn.Conv2d, self.layers[0])
         channels = layer.in_channels, layer.out_channels
-        return form if measured_faster(self.original, layer.kernel_size, kernel.scale, *channels, call, groups=layer.groups) else None
+        return form if is_measured_faster(self.original, layer.kernel_size, kernel.scale, *channels, call, groups=layer.groups) else None
 
     def smallest(self, extents: Sequence[int] | None = None) -> Form:
         """Return the form with the fewest multiply-accumulates on these extents, without them the one with the fewest taps."""
@@ -257,7 +251,7 @@ def _ends(
 
 def _of_resize_conv(upsample: nn.Module, conv: nn.Module) -> _Equal:
     _resizes_exactly(upsample)
-    _plain("conv", conv, _convolutions)
+    _plain("conv", conv, CONVOLUTIONS)
     resize, layer = cast(nn.Upsample, upsample), cast(nn.Conv2d, conv)
     zeros_around(layer.padding_mode)
     unit_steps(layer.stride)
@@ -281,7 +275,7 @@ def _of_resize_conv(upsample: nn.Module, conv: nn.Module) -> _Equal:
 
 def _resizes_exactly(upsample: nn.Module) -> None:
     """Refuse a resize that is none to the nearest neighbour by whole factors, bit for bit."""
-    _plain("upsample", upsample, _resizes)
+    _plain("upsample", upsample, RESIZES)
     resize = cast(nn.Upsample, upsample)
     mode = "nearest" if resize.mode == "nearest-exact" else resize.mode  # the same where every factor is whole
     exact_resize(mode, bool(resize.align_corners))
@@ -294,7 +288,7 @@ def _resizes_exactly(upsample: nn.Module) -> None:
 
 def _of_chain(module: nn.Module) -> _Equal:
     """Return what a chain of sub-pixel convolutions without activation is, where it is one layer up to the border."""
-    _plain("module", module, _chains, children={"stages"})
+    _plain("module", module, CHAINS, children={"stages"})
     chain = cast(ChainedSubpixelConv2d, module)
     stages = [cast(SubpixelConv2d, stage) for stage in chain.stages]
     for stage in stages:
@@ -370,7 +364,7 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
         It is not changed.
     example : Tensor or tuple, optional
         Input of the model. With it a copy of the model is run once, in evaluation mode, to record extents, and what
-        `measured_faster` does not say to be faster is left. Without it whatever is exact is replaced, also what may be slower:
+        `is_measured_faster` does not say to be faster is left. Without it whatever is exact is replaced, also what may be slower:
         transposed convolutions with the channels last in memory.
 
     Returns
@@ -393,11 +387,11 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
     if example is not None and not isinstance(example, tuple):
         instance("example", example, Tensor)
         example = (example,)
-    converted = _copied(model)
-    calls = None if example is None else _calls(_copied(model), example)
-    before = _graphs(model)
-    pairs = dict(_pairs(model, before))
-    paths, owners, rows = _paths(model), _owners(model), []
+    converted = copy_of(model)
+    calls = None if example is None else _calls(copy_of(model), example)
+    before = graphs_of(model)
+    pairs = dict(pairs_of(model, before))
+    paths, owners, rows = paths_of(model), _owners(model), []
     listed, read, described = _listed(model), before.read(), before.described()
     for module, places in paths.items():
         if not _upsamples(module):
@@ -412,7 +406,7 @@ def convert(model: nn.Module, *, example: Tensor | tuple[Any, ...] | None = None
             if reason is None:
                 old = {place: converted.get_submodule(place) for place in new}
                 converted = _all_put(converted, new)
-                if _graphs(converted).described() != described:
+                if graphs_of(converted).described() != described:
                     converted, reason = _all_put(converted, old), READ_ELSEWHERE
             row = row if reason is None else replace(row, form=None, macs_after=None, reason=reason)
         rows.append(row)
@@ -428,13 +422,13 @@ def _judge(
     layers = [model.get_submodule(place) for place in places]
     row = Conversion(" + ".join(places), " + ".join(type(layer).__name__ for layer in layers))
     try:
-        if isinstance(module, _resizes):
+        if isinstance(module, RESIZES):
             _resizes_exactly(module)
             if behind is None:
                 return replace(row, reason=NOT_ADJACENT), None
             equal = _of_resize_conv(module, layers[1])
         else:
-            equal = _of_chain(module) if isinstance(module, _chains) else _of_conv_transpose(module)
+            equal = _of_chain(module) if isinstance(module, CHAINS) else _of_conv_transpose(module)
     except (ValueError, TypeError) as refusal:
         return replace(row, reason=str(refusal)), None
     if any(owners[_storage(tensor)] > 1 for layer in equal.layers for tensor in layer.parameters()):
@@ -455,14 +449,7 @@ def _judge(
 
 def _upsamples(module: nn.Module) -> bool:
     """Whether a module has a row in the report: also those of other types that are named like a transposed convolution."""
-    return isinstance(module, (*_transposed, *_resizes, *_chains)) or "ConvTranspose" in type(module).__name__
-
-
-def _paths(model: nn.Module) -> dict[nn.Module, list[str]]:
-    paths: dict[nn.Module, list[str]] = {}
-    for path, module in model.named_modules(remove_duplicate=False):
-        paths.setdefault(module, []).append(path)
-    return paths
+    return isinstance(module, (*_transposed, *RESIZES, *CHAINS)) or "ConvTranspose" in type(module).__name__
 
 
 def _storage(tensor: Tensor) -> int:
@@ -473,12 +460,6 @@ def _owners(model: nn.Module) -> Counter[int]:
     """Return in how many places the memory of each parameter and buffer stands, each module counted once."""
     held = (tensor for module in model.modules() for tensor in (*module._parameters.values(), *module._buffers.values()))
     return Counter(_storage(tensor) for tensor in held if tensor is not None and not is_lazy(tensor))
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """Return a copy; what a hook has computed from parameters, which torch refuses to copy, is computed again in its next forward."""
-    computed = (value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor) and not value.is_leaf)
-    return deepcopy(model, {id(value): value.detach().clone() for value in computed})
 
 
 def _all_put(model: nn.Module, modules: Mapping[str, nn.Module]) -> nn.Module:
@@ -517,138 +498,6 @@ def _calls(model: nn.Module, example: tuple[Any, ...]) -> Mapping[str, list[Call
     for path, module in model.named_modules():
         if _upsamples(module):
             module.register_forward_pre_hook(partial(record, path), with_kwargs=True)
-    with torch.random.fork_rng(), torch.no_grad():
+    with undisturbed(), torch.no_grad(), example_runs(example):
         model.eval()(*example)
     return calls
-
-
-@dataclass(frozen=True)
-class _Graphs:
-    """What can be read of how a model calls its layers: for each path of a module that is only called whole, its forward's graphs.
-
-    The model itself is called whole, and so are the members of a `Sequential` that is. Empty where a forward cannot be traced: what it does
-    with its parts is then not known. ``changed`` are the paths of layers to which a forward does more than to call them.
-    """
-
-    of: Mapping[str, Sequence[fx.Graph]]
-    changed: frozenset[str]
-
-    def described(self) -> list[Any]:
-        """Return all that the graphs say, to be compared."""
-        return [(path, [_described(graph) for graph in graphs]) for path, graphs in self.of.items()]
-
-    def read(self) -> set[str]:
-        """Return the paths of the modules whose parameters a forward reads itself, and of those that it changes."""
-        targets = ((path, node) for path, graphs in self.of.items() for graph in graphs for node in graph.nodes if node.op == "get_attr")
-        return {f"{path}{str(node.target).rpartition('.')[0]}" for path, node in targets} | self.changed
-
-
-def _graphs(model: nn.Module) -> _Graphs:
-    of: dict[str, Sequence[fx.Graph]] = {}
-    copied = _copied(model)
-    settings = {path: _settings(module) for path, module in copied.named_modules()}
-
-    def search(prefix: str, module: nn.Module) -> None:
-        of[prefix] = _traced(module)
-        if type(module) is nn.Sequential:
-            for name, child in module.named_children():
-                if not _Tracer().is_leaf_module(child, name):
-                    search(f"{prefix}{name}.", child)
-
-    search("", copied)
-    return _Graphs(of, frozenset(path for path, module in copied.named_modules() if settings.get(path) != _settings(module)))
-
-
-def _settings(module: nn.Module) -> dict[str, Any]:
-    """Return what a layer was made with, as far as it is plain values; whether it trains is none of it."""
-    plain = (bool, int, float, str, tuple, type(None))
-    return {key: value for key, value in vars(module).items() if isinstance(value, plain) and key != "training"}
-
-
-def _described(graph: fx.Graph) -> list[Any]:
-    return [(node.op, str(node.target), str(node.args), str(node.kwargs)) for node in graph.nodes]
-
-
-def _pairs(model: nn.Module, graphs: _Graphs) -> Iterator[tuple[str, str]]:
-    """Yield the paths of each resize with that of the convolution that is proved to be all that reads its output."""
-    paths = _paths(model)
-    for prefix, own in graphs.of.items():
-        module = model.get_submodule(prefix.rstrip("."))
-        for resize, conv in set.intersection(*map(_adjacent, own)) if own else set():
-            both = [module.get_submodule(target) for target in (resize, conv)]
-            inside = all(place.startswith(prefix) for layer in both for place in paths[layer])
-            if inside and isinstance(both[0], _resizes) and isinstance(both[1], _convolutions):
-                yield paths[both[0]][0], paths[both[1]][0]
-
-
-def _traced(module: nn.Module) -> list[fx.Graph]:
-    """Return what the forward does with symbols for values: in training and not, with gradients and without, each time three times.
-
-    Nothing where it may do something else. A forward that hangs on more than that, on a flag that is set later say, is not seen through.
-    """
-    if type(module) is nn.Sequential:
-        tracer: type[fx.Tracer] = _OfMembers
-    elif any(parameter.default is not parameter.empty for parameter in signature(module.forward).parameters.values()):
-        return []
-    else:
-        tracer = _Tracer
-    graphs = []
-    try:
-        for training, gradients, _ in product((True, False), (True, False), range(3)):
-            with torch.set_grad_enabled(gradients), torch.random.fork_rng():
-                graphs.append(tracer().trace(module.train(training)))
-    except Exception:  # a forward may raise anything when its values are no numbers
-        return []
-    same = all(len({str(_described(graph)) for graph in graphs[first : first + 6]}) == 1 for first in (0, 6))
-    kept = any(type(value) is _Symbol for part in module.modules() for value in vars(part).values())
-    return [] if kept or not same else [graphs[0], graphs[6]]
-
-
-class _Symbol(fx.Proxy):
-    """Stands for a tensor also where a forward asks whether something is one."""
-
-    __class__ = property(lambda self: Tensor)
-    _is_param = _is_buffer = False
-
-
-class _Tracer(fx.Tracer):
-    """Follows a forward with symbols."""
-
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Symbol(node, self)
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (ExactSubpixelConv, *_chains)) or super().is_leaf_module(m, module_qualified_name)
-
-    def create_arg(self, a: Any) -> Any:
-        return a.node if type(a) is _Symbol else super().create_arg(a)
-
-
-class _OfMembers(_Tracer):
-    """Follows the forward of a `Sequential` and of none of its members."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return True
-
-
-def _adjacent(graph: fx.Graph) -> set[tuple[str, str]]:
-    """Return the pairs of a resize and a convolution that stand together wherever one of them is called."""
-    called: dict[str, list[fx.Node]] = defaultdict(list)
-    for node in graph.nodes:
-        if node.op == "call_module":
-            called[node.target].append(node)
-
-    def readers(node: fx.Node) -> list[Any]:
-        return [user.target if user.op == "call_module" and user.args == (node,) and not user.kwargs else None for user in node.users]
-
-    def source(node: fx.Node) -> Any:
-        return node.args[0].target if node.args and isinstance(node.args[0], fx.Node) and node.args[0].op == "call_module" else None
-
-    found = set()
-    for target, nodes in called.items():
-        read = {str(reader) for node in nodes for reader in readers(node)}
-        if len(read) == 1 and all(len(node.users) == 1 for node in nodes):
-            (conv,) = read
-            if all(source(node) == target for node in called.get(conv, ())) and conv in called:
-                found.add((target, conv))
-    return found

@@ -72,7 +72,8 @@ def inverse_phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_f
 
 def _carry_out(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Tensor:
     instance("x", x, Tensor)
-    compiling = torch.compiler.is_compiling()  # torch.compile traces through a cache, with a warning
+    # torch.compile traces through a cache, with a warning; to torch.jit.trace an extent is a tensor, on which no branch may hang
+    compiling = torch.compiler.is_compiling() or torch.jit.is_tracing()
     plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse, cached=not compiling)
     if order == "CRD" and data_format == "channels_first" and x.ndim == 4 and not compiling:
         r = _faster_by_torch(x, scale, inverse)

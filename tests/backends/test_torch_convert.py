@@ -30,7 +30,7 @@ from subpixel_torch import (  # noqa: E402
     from_conv_transpose,
     from_resize_conv,
 )
-from subpixel_torch.convert import Call, measured_faster  # noqa: E402
+from subpixel_torch.convert import Call, is_measured_faster  # noqa: E402
 
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -573,6 +573,9 @@ def test_a_transposed_convolution_with_which_a_model_does_more_is_left(call):
 
 CHANCES = {
     "luck, in training": lambda net, x: net.conv(net.resize(x) + 1 if net.training and random.random() < 0.5 else net.resize(x)),
+    "luck once in a million": lambda net, x: net.conv(net.resize(x) + (1 if random.random() < 1e-6 else 0)),
+    "luck of torch": lambda net, x: net.conv(net.resize(x) + (1 if torch.rand(()) < 1e-6 else 0)),
+    "luck of NumPy": lambda net, x: net.conv(net.resize(x) + (1 if np.random.random() < 1e-6 else 0)),
     "gradients": lambda net, x: net.conv(net.resize(x) if torch.is_grad_enabled() else net.resize(x) + 1),
 }
 
@@ -580,8 +583,28 @@ CHANCES = {
 @pytest.mark.parametrize("what", CHANCES)
 def test_a_forward_that_goes_other_ways_proves_nothing(what):
     random.seed(0)
-    _, rows = report_of(Forward(CHANCES[what]))
+    model = Forward(CHANCES[what])
+    before = random.getstate(), np.random.get_state()[2], torch.random.get_rng_state()
+    _, rows = report_of(model, example=torch.zeros(1, 4, 3, 5))
     assert rows["resize"].reason == NOT_ADJACENT
+    after = random.getstate(), np.random.get_state()[2], torch.random.get_rng_state()
+    assert before[:2] == after[:2]
+    assert torch.equal(before[2], after[2])
+
+
+@pytest.mark.parametrize(
+    ("example", "got"),
+    [
+        (torch.zeros(1, 3, 5, 6), r"\(1, 3, 5, 6\), on which it raised RuntimeError: .*"),
+        (torch.zeros(4), r"\(4,\), on which it raised RuntimeError: .*"),
+        ((torch.zeros(1, 4, 5, 6), None), r"\(1, 4, 5, 6\), NoneType, on which it raised TypeError: .*"),
+        ((), r"none, on which it raised TypeError: .*"),
+    ],
+    ids=["channels", "axes", "number", "nothing"],
+)
+def test_an_example_on_which_the_model_does_not_run_is_refused_by_its_name(example, got):
+    with pytest.raises(ValueError, match=rf"^example must be an input on which the model runs; got {got}$"):
+        convert(nn.Sequential(nn.ConvTranspose2d(4, 4, 2)), example=example)
 
 
 def test_an_input_without_a_batch_axis_which_a_resize_takes_for_another_is_refused():
@@ -712,8 +735,8 @@ def test_the_rule_replaces_what_the_kept_measurements_say_it_does(name, losses):
     for row in kept["rows"]:
         call = Call((row["extent"],) * 2, row["channels_last"])
         layer = row["original"], (row["kernel"],) * 2, (row["scale"],) * 2, row["inputs"], row["outputs"]
-        assert measured_faster(*layer, call, groups=1) == (row["chosen"] is not None), row
-        assert not measured_faster(*layer, call, groups=2)
+        assert is_measured_faster(*layer, call, groups=1) == (row["chosen"] is not None), row
+        assert not is_measured_faster(*layer, call, groups=2)
         times = row["milliseconds"]
         slower += row["chosen"] is not None and times[row["chosen"]] > times["original"] / 0.95
     assert slower == losses  # as docs/equivalence.md says

@@ -90,7 +90,6 @@ def deconv_to_subpixel(
     # EQ-001, EQ-002
     check.one_of("form", form, FORMS)
     check.one_of("order", order, ORDERS)
-    check.grouped_order(order, check.integer("groups", groups, minimum=1))
     return of_deconv(np.asarray(kernel), bias, stride, padding, output_padding, dilation, groups).subpixel(order, form)
 
 
@@ -239,7 +238,6 @@ def resize_conv_to_subpixel(
     check.exact_resize(mode, check.flag("align_corners", align_corners))
     check.one_of("form", form, FORMS)
     check.one_of("order", order, ORDERS)
-    check.grouped_order(order, check.integer("groups", groups, minimum=1))
     return of_resize_conv(np.asarray(kernel), bias, scale, padding, dilation, groups).subpixel(order, form)
 
 

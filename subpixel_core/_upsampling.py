@@ -159,6 +159,7 @@ class Upsampling:
 
     def subpixel(self, order: Order, form: Form) -> SubpixelKernel:
         """Return the sub-pixel convolution: phase i of an axis is a correlation with the taps V[s * m + rho_i]."""
+        check.grouped_order(order, self.groups)
         axes = [_axis(*numbers, form) for numbers in zip(self.kernel.shape[:-2], self.stride, self.shift, self.excess, strict=True)]
         taps = tuple(axis.taps for axis in axes)
         inputs, outputs = self.kernel.shape[-2:]

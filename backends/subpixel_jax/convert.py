@@ -29,6 +29,7 @@ from subpixel_core.check import (
     one_of,
     per_axis,
     something_left,
+    sums_held,
     xla_padding,
 )
 from subpixel_jax.layers import Parameters, subpixel_conv
@@ -163,7 +164,8 @@ def from_resize_conv(
     Raises
     ------
     ValueError, TypeError
-        As `subpixel_core.resize_conv_to_subpixel`, with the same text.
+        As `subpixel_core.resize_conv_to_subpixel`, with the same text. Under `jax.jit` no values are known: there a sum of taps that the
+        dtype of the kernel cannot hold is infinite.
 
     Examples
     --------
@@ -186,7 +188,10 @@ def from_resize_conv(
     plan = _cropped(choose_form(*(convert(form=each) for each in _forms(form))), zeros)
     wide = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32)) if jnp.issubdtype(kernel.dtype, jnp.floating) else kernel
     added = reduce(jnp.add, [_moved(wide, labels) for labels in np.moveaxis(plan.kernel, -2, 0)])  # the pixels of a block are the same
-    return _layer(added.astype(kernel.dtype), bias, plan, lhs, out)
+    summed = added.astype(kernel.dtype)
+    if not isinstance(summed, jax.core.Tracer):  # traced, a kernel has no values that could be looked at
+        sums_held(bool(jnp.isfinite(summed).all() | ~jnp.isfinite(kernel).all()), kernel.dtype)
+    return _layer(summed, bias, plan, lhs, out)
 
 
 def is_measured_faster(kernel_size: Scale, scale: Scale, in_channels: int, out_channels: int, *, resize: bool = False) -> bool:

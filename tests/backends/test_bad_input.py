@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import subpixel_core as core
-from subpixel_core import DATA_FORMATS, ORDERS
-from subpixel_core.check import exact_resize
+from subpixel_core import DATA_FORMATS, ORDERS, check
 
 WRONG_SCALES = [0, -1, 2.0, True, "2", None, b"2", {2, 3}, 1j, np.float64(2), np.True_, np.array(2), np.array([2, 3])]
 WRONG_TUPLES = [(), [], (2, 0), (-3, 2), (2, True), (2.0, 2), (2, "2"), (2, None), [2, 2.5], ((2, 2), 2)]
@@ -540,6 +539,176 @@ def test_every_convolution_of_the_core_refuses_a_wrong_padding(padding):
 # --- conversions: what has no exact equal is refused by every backend in the core's words ---
 
 
+def torch_pair(*, conv=None, **resize):
+    from torch import nn
+
+    return nn.Upsample(**({"scale_factor": 2} | resize)), nn.Conv2d(2, 3, 3, **(conv or {}))
+
+
+def torch_transposed(**options):
+    from torch import nn
+
+    return nn.ConvTranspose2d(2, 3, 4, 2, **options)
+
+
+def keras_layer(kind, **options):
+    from keras import layers
+
+    layer = getattr(layers, kind)(3, 3, **options)
+    layer.build((None, None, None, 2))
+    return layer
+
+
+def keras_pair(**conv):
+    from keras import layers
+
+    return layers.UpSampling2D(2), keras_layer("Conv2D", **conv)
+
+
+def of_jax(package, **options):
+    return package.from_conv_transpose(np.ones((3, 3, 2, 3), np.float32), **({"strides": (2, 2), "padding": "VALID"} | options))
+
+
+def resize_of_jax(package, **options):
+    return package.from_resize_conv(np.ones((3, 3, 2, 3), np.float32), **({"scale": 2, "padding": "VALID"} | options))
+
+
+def dense(package):
+    return import_module("torch.nn").Linear(2, 3) if package.__name__ == "subpixel_torch" else import_module("keras").layers.Dense(3)
+
+
+REFUSED = {
+    "a stride behind the resize": (
+        lambda: check.unit_steps((2, 1)),
+        {
+            "torch": lambda package: package.from_resize_conv(*torch_pair(conv={"stride": (2, 1)})),
+            "tensorflow": lambda package: package.from_resize_conv(*keras_pair(strides=(2, 1))),
+        },
+    ),
+    "a stride of nothing": (lambda: check.per_axis("strides", (2, 0), 2), {"jax": lambda package: of_jax(package, strides=(2, 0))}),
+    "a stride for one axis": (lambda: check.per_axis("strides", (2,), 2), {"jax": lambda package: of_jax(package, strides=(2,))}),
+    "a broken stride": (lambda: check.per_axis("strides", 2.0, 2), {"jax": lambda package: of_jax(package, strides=2.0)}),
+    "no zeros around, resized": (
+        lambda: check.zeros_around("reflect"),
+        {"torch": lambda package: package.from_resize_conv(*torch_pair(conv={"padding_mode": "reflect", "padding": 1}))},
+    ),
+    "no zeros around": (
+        lambda: check.xla_padding("CIRCULAR", 2),
+        {"jax": lambda package: of_jax(package, padding="CIRCULAR")},
+    ),
+    "a padding for one axis": (lambda: check.xla_padding((1,), 2), {"jax": lambda package: of_jax(package, padding=(1,))}),
+    "a padding of three": (
+        lambda: check.xla_padding((1, (0, 1, 2)), 2),
+        {"jax": lambda package: of_jax(package, padding=(1, (0, 1, 2)))},
+    ),
+    "a padding of other words, resized": (
+        lambda: check.xla_padding("same", 2, ("SAME", "SAME_LOWER", "VALID")),
+        {"jax": lambda package: resize_of_jax(package, padding="same")},
+    ),
+    "a broken factor": (
+        lambda: check.whole_factors(2.5, None, 2),
+        {"torch": lambda package: package.from_resize_conv(*torch_pair(scale_factor=2.5))},
+    ),
+    "a factor that is none": (lambda: check.per_axis("scale", 2.5, 2), {"jax": lambda package: resize_of_jax(package, scale=2.5)}),
+    "a size": (
+        lambda: check.whole_factors(None, (8, 10), 2),
+        {"torch": lambda package: package.from_resize_conv(*torch_pair(scale_factor=None, size=(8, 10)))},
+    ),
+    "a kernel without axes": (
+        lambda: check.kernel_shape((2, 3)),
+        {"jax": lambda package: package.from_conv_transpose(np.ones((2, 3)), strides=2, padding="VALID")},
+    ),
+    "a kernel without axes, resized": (
+        lambda: check.kernel_shape((2, 3)),
+        {"jax": lambda package: package.from_resize_conv(np.ones((2, 3)), scale=2, padding="VALID")},
+    ),
+    "a bias of other channels": (
+        lambda: check.bias_shape((2,), 3),
+        {"jax": lambda package: package.from_conv_transpose(np.ones((3, 3, 2, 3)), np.ones(2), strides=2, padding="VALID")},
+    ),
+    "another layer": (
+        lambda: check.layer_kind("module", "torch.nn.modules.linear.Linear", ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]),
+        {"torch": lambda package: package.from_conv_transpose(dense(package))},
+    ),
+    "another layer of Keras": (
+        lambda: check.layer_kind("layer", "keras.src.layers.core.dense.Dense", ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"]),
+        {"tensorflow": lambda package: package.from_conv_transpose(dense(package))},
+    ),
+    "another resize": (
+        lambda: check.layer_kind("upsample", "torch.nn.modules.linear.Linear", ["Upsample", "UpsamplingNearest2d"]),
+        {"torch": lambda package: package.from_resize_conv(dense(package), torch_pair()[1])},
+    ),
+    "another resize of Keras": (
+        lambda: check.layer_kind("upsample", "keras.src.layers.core.dense.Dense", ["UpSampling1D", "UpSampling2D", "UpSampling3D"]),
+        {"tensorflow": lambda package: package.from_resize_conv(dense(package), keras_layer("Conv2D"))},
+    ),
+    "another convolution": (
+        lambda: check.layer_kind("conv", "torch.nn.modules.conv.ConvTranspose2d", ["Conv1d", "Conv2d", "Conv3d"]),
+        {"torch": lambda package: package.from_resize_conv(torch_pair()[0], torch_transposed())},
+    ),
+    "no values": (
+        lambda: check.values_at_hand("module", "meta"),
+        {"torch": lambda package: package.from_conv_transpose(torch_transposed(device="meta"))},
+    ),
+    "sums beyond the dtype": (
+        lambda: check.sums_held(False, "float16"),
+        {
+            "torch": lambda package: package.from_resize_conv(*large_pair("torch")),
+            "tensorflow": lambda package: package.from_resize_conv(*large_pair("tensorflow")),
+            "jax": lambda package: package.from_resize_conv(np.full((3, 3, 2, 3), 40_000, np.float16), scale=2, padding="VALID"),
+        },
+    ),
+}
+
+
+def large_pair(framework):
+    """Return a resize and a convolution whose taps are numbers of float16, and their sums are not."""
+    if framework == "torch":
+        import torch
+
+        resize, conv = torch_pair()
+        torch.nn.init.constant_(conv.half().weight, 40_000)
+        return resize, conv
+    from keras import layers
+
+    conv = keras_layer("Conv2D", dtype="float16")
+    conv.kernel.assign(np.full((3, 3, 2, 3), 40_000, np.float16))
+    return layers.UpSampling2D(2, dtype="float16"), conv
+
+
+EACH_REFUSED = [(framework, case) for case, (_, of_backends) in REFUSED.items() for framework in of_backends]
+"""Where a framework is not listed, it refuses the case itself, or cannot say it."""
+
+
+@pytest.mark.parametrize(("backend", "case"), EACH_REFUSED, indirect=["backend"])
+def test_a_conversion_refuses_what_a_framework_lets_through_in_the_words_of_the_core(backend, case):
+    of_core, of_backends = REFUSED[case]
+    same(refusal(of_core), of_backends[backend.__name__.removeprefix("subpixel_")], backend)
+
+
+@pytest.mark.parametrize("groups", [0, -1, 2.0, True, "2", None], ids=repr)
+def test_groups_of_a_conversion_are_a_whole_number(groups):
+    for function in (
+        lambda: core.deconv_to_subpixel(np.ones((4, 4, 2, 6)), stride=2, order="CRD", groups=groups),
+        lambda: core.resize_conv_to_subpixel(np.ones((3, 3, 2, 6)), 2, order="CRD", groups=groups),
+    ):
+        assert str(refusal(function)).startswith("groups must be ")
+
+
+@pytest.mark.parametrize(("groups", "order"), [(4, "CRD"), (2, "DCR"), (3, "DRC")])
+def test_groups_that_do_not_divide_the_channels_or_that_an_order_would_separate_are_refused(groups, order):
+    for function in (
+        lambda: core.deconv_to_subpixel(np.ones((4, 4, 2, 6)), stride=2, order=order, groups=groups),
+        lambda: core.resize_conv_to_subpixel(np.ones((3, 3, 2, 6)), 2, order=order, groups=groups),
+    ):
+        expected = (
+            refusal(check.multiple, "output channels", 6, groups, f"groups={groups}")
+            if order == "CRD"
+            else refusal(check.grouped_order, order, groups)
+        )
+        same(expected, function)
+
+
 def converted(package, *, mode="nearest", form=None, resize=False):
     """Convert a layer of 2 x 3 channels in the framework of a package."""
     if package.__name__ == "subpixel_torch":
@@ -573,4 +742,4 @@ def test_a_conversion_refuses_an_unknown_form_in_the_words_of_the_core(backend, 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 def test_a_conversion_refuses_a_resize_that_is_none_to_the_nearest_neighbour_in_the_words_of_the_core(backend, mode):
-    same(refusal(exact_resize, mode, False), converted, backend, resize=True, mode=mode)
+    same(refusal(check.exact_resize, mode, False), converted, backend, resize=True, mode=mode)

@@ -273,6 +273,14 @@ def test_memory_formats_and_inputs_without_a_batch_are_kept(capsys, tmp_path):
         assert torch.equal(after.module()(values(*shape)), before.module()(values(*shape)))
 
 
+def test_a_program_may_take_bfloat16_around_a_layer_that_does_not(capsys, tmp_path):
+    x = values(2, 3, 5, 7).bfloat16()
+    before = saved(Around(lambda m, x: m.up(x.float()).bfloat16(), up=up()), x, tmp_path)
+    report, after = converted(capsys, tmp_path)
+    assert (len(report["runs"]), [row["form"] for row in report["layers"]]) == (3, ["minimal"])
+    assert torch.equal(after.module()(x), before.module()(x))
+
+
 def test_everything_else_of_the_file_stays(capsys, tmp_path):
     module = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ConvTranspose2d(3, 2, 4, 2, 1))
     module[1].weight.requires_grad_(False)
@@ -449,6 +457,7 @@ def test_a_pickle_in_disguise_is_not_run(capsys, tmp_path):
         ("expr_str", "(lambda: 1)()"),
         ("expr_str", "().__class__"),
         ("target", "torch.hub.load"),
+        ("as_operator", "torch.hub.load"),
         ("target", "torch.ops.aten.__class__"),
         ("target", "torch.ops.aten.from_file.default"),
         ("target", "_operator.methodcaller"),

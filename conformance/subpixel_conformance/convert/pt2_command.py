@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from .choice import Replaced, chosen
 from .command import Converted
-from .layers import Layer
+from .layers import DTYPES, Layer
 from .pt2_file import load, write, written
 from .pt2_layers import given, layers
 from .pt2_nodes import rewrite
@@ -132,7 +132,8 @@ def _declared(program: ExportedProgram) -> Iterator[Declared]:
     for node in _inputs(program):
         value = node.meta.get("val")
         if isinstance(value, Tensor):
-            dtype = np.dtype(str(value.dtype).removeprefix("torch."))
+            name = str(value.dtype).removeprefix("torch.")
+            dtype = np.dtype("float32" if value.is_floating_point() and name not in DTYPES else name)  # of bfloat16 NumPy knows nothing
             yield node.name, dtype, [extent if isinstance(extent, int) else str(extent) for extent in value.shape]
 
 

@@ -161,7 +161,7 @@ def _not_plain(value: Any, key: str = "") -> Iterator[str]:
         for entry in value:
             yield from _not_plain(entry, key)
     elif isinstance(value, str):
-        if key == "target" and value.startswith(("torch", "_operator", "math", "#")):
+        if key in ("target", "as_operator") and value.startswith(("torch", "_operator", "math", "#")):
             if not OPERATOR.fullmatch(value) or "__" in value or ".from_file" in value:
                 yield value
         elif (key == "expr_str" and not _is_arithmetic(value)) or (key == "guards_code" and not _is_arithmetic(value, guard=True)):

@@ -412,3 +412,13 @@ def test_an_input_of_which_nothing_is_left_is_refused():
     layer = from_conv_transpose(KERNEL, strides=2, padding=((0, 0), (2, 2)))
     with pytest.raises(ValueError, match=r"^x must have spatial extents of which something is left after cropping; got \(1, 4\)"):
         layer(np.zeros((1, 1, 4, 2), np.float32))
+
+
+def test_a_sum_of_taps_beyond_the_dtype_is_refused_where_there_are_values():
+    kernel = jnp.full((3, 2, 2, 3), 40_000, jnp.float16)
+    convert = partial(from_resize_conv, scale=2, padding="VALID")
+    with pytest.raises(ValueError, match=r"^kernel must have taps whose sums its dtype can hold; got float16$"):
+        convert(kernel)
+    assert bool(jnp.isinf(jax.jit(lambda kernel: convert(kernel).params["kernel"])(kernel)).any())  # traced, it has none
+    assert bool(jnp.isinf(convert(kernel.at[0].set(jnp.inf)).params["kernel"]).any())  # what is infinite before may be after
+    assert bool(jnp.isfinite(convert(kernel / 4).params["kernel"]).all())

@@ -50,6 +50,18 @@ def test_every_layer_is_judged_on_the_inputs_that_it_gets(capsys, folder):
     assert np.abs(before - after).max() < 1e-5 * np.abs(before).max()
 
 
+def test_layers_of_one_name_in_two_models_are_told_apart(capsys, folder):
+    def inner(name, taps):
+        part = L.Conv2DTranspose(3, taps, strides=2, padding="same", name="up")
+        return keras.Sequential([keras.Input((None, None, 3)), part], name=name)
+
+    inputs = keras.Input((None, None, 3))
+    keras.Model(inputs, inner("a.b", 3)(inner("a", 4)(inputs))).save("two.keras")
+    status, out, err = run(capsys, "two.keras", "--all", "--report", "json")
+    assert status == 0, err
+    assert [(row["layer"], row["form"]) for row in json.loads(out)["layers"]] == [("a.up", "minimal"), ("a.b.up", "minimal")]
+
+
 def test_code_is_not_run_and_damage_is_one_line(capsys, folder):
     inputs = keras.Input((4, 4, 3))
     keras.Model(inputs, L.Lambda(lambda x: 2 * x)(L.Conv2DTranspose(3, 3, strides=2)(inputs))).save("code.keras")

@@ -297,6 +297,13 @@ def test_everything_else_of_the_file_stays(capsys, tmp_path):
     assert (tmp_path / "n.pt2").is_file()
 
 
+def test_an_example_of_zeros_shows_nothing_and_others_are_drawn(capsys, tmp_path):
+    saved(up(), torch.zeros(2, 3, 5, 7), tmp_path, dynamic=False)
+    (seen,) = converted(capsys, tmp_path)[0]["runs"]
+    assert seen["inputs"] == {"input": [2, 3, 5, 7]}
+    assert seen["outputs"]["output 0"][1] > 0
+
+
 def test_inputs_may_be_given_and_several(capsys, tmp_path):
     class Two(nn.Module):
         def __init__(self):

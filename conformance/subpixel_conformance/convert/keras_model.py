@@ -76,16 +76,24 @@ def _outputs(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarra
 
 def _pair(model: keras.Model, result: keras.Model, path: str) -> tuple[list[Any], Any]:
     """Return the layers that a row of the report names, and the one that took their place under the name of the last."""
-    names = [part.rpartition(".")[2] for part in path.split(" + ")]
-    old, new = ([_named(whole, name) for name in wanted] for whole, wanted in ((model, names), (result, names[-1:])))
-    return old, new[0]
+    places = path.split(" + ")
+    return [_at(model, place) for place in places], _at(result, places[-1])
 
 
-def _named(model: keras.Model, name: str) -> Any:
-    found = [layer for layer in model._flatten_layers(include_self=False) if layer.name == name]
+def _at(model: keras.Model, place: str) -> Any:
+    """Return the layer of a name, with those of the models around it before: these may have dots in them too."""
+    found = list(_every(model, place))
     if len(found) != 1:
-        raise UnsuitableError(f"{len(found)} layers of the model are named {name!r}, so that what became of them cannot be checked")
+        raise UnsuitableError(f"{len(found)} layers of the model are named {place!r}, so that what became of them cannot be checked")
     return found[0]
+
+
+def _every(model: keras.Model, place: str) -> Iterator[Any]:
+    for layer in model.layers:
+        if layer.name == place:
+            yield layer
+        elif isinstance(layer, keras.Model) and place.startswith(f"{layer.name}."):
+            yield from _every(layer, place.removeprefix(f"{layer.name}."))
 
 
 @contextmanager

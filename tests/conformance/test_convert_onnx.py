@@ -34,7 +34,7 @@ def converted(original, *, form="best", everything=True, feeds=None):
         shape = [2, declared[1], *(size or next(extents) for size in declared[2:])]
         feeds = {value.name: integers(*shape, seed=1).astype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))}
     seen = runs(original, real, feeds)
-    places = {layer.input: [run[layer.input].shape[2:] for run in seen] for layer in real}
+    places = {layer.output: [run[layer.input].shape[2:] for run in seen] for layer in real}
     replaced, report = chosen(candidates, places, form=form, everything=everything)
     result = rewritten(original, replaced)
     judge(original, result, replaced, seen)

@@ -31,8 +31,8 @@ def chosen(
     candidates
         What was found: a layer, or the row that says why it is left.
     seen : mapping of tensor to extents
-        The spatial extents that the input of every layer had, run by run. Where they are the same in all runs they decide about the form;
-        the report counts on the last.
+        By the output of every layer, the spatial extents that its input had, run by run. Where they are the same in all runs they decide
+        about the form; the report counts on the last.
     form
         One for all layers, or for each the one with the fewest multiply-accumulates.
     everything : bool
@@ -43,7 +43,7 @@ def chosen(
         if isinstance(layer, Conversion):
             rows.append(layer)
             continue
-        runs = seen[layer.input]
+        runs = seen[layer.output]
         spatial = runs[0] if len(set(runs)) == 1 else None
         forms = {name: layer.subpixel(name) for name in FORMS if form in ("best", name)}
         best = choose_form(*forms.values(), spatial=spatial)

@@ -22,7 +22,7 @@ def convert(path: Path, options: argparse.Namespace, example: Mapping[str, Any] 
     candidates = found(model)
     real = [layer for layer in candidates if isinstance(layer, Layer)]
     seen = runs(model, real, example)
-    extents = {layer.input: [run[layer.input].shape[2:] for run in seen] for layer in real}
+    extents = {layer.output: [run[layer.input].shape[2:] for run in seen] for layer in real}
     replaced, report = chosen(candidates, extents, form=options.form, everything=options.all)
     if not replaced:
         return Converted(report)

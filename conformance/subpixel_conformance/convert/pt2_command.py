@@ -18,7 +18,7 @@ from .choice import Replaced, chosen
 from .command import Converted
 from .layers import DTYPES, Layer
 from .pt2_file import load, write, written
-from .pt2_layers import given, layers
+from .pt2_layers import given, layers, sharing
 from .pt2_nodes import rewrite
 from .refusal import DiffersError, UnsuitableError, one_line
 from .rounding import apart, used
@@ -36,7 +36,8 @@ def convert(path: Path, options: argparse.Namespace, example: Mapping[str, Any] 
     if not real:
         return Converted(chosen(candidates, {})[1])
     seen = _runs(original, [layer.input for layer in real], example)
-    extents = {layer.input: [tuple(nodes[layer.input].shape[-len(layer.scale) :]) for _, nodes, _ in seen] for layer in real}
+    own = {layer.output: [tuple(nodes[layer.input].shape[-len(layer.scale) :]) for _, nodes, _ in seen] for layer in real}
+    extents = {layer.output: _together(layer, real, own) for layer in real}
     replaced, report = chosen(candidates, extents, form=options.form, everything=options.all)
     if not replaced:
         return Converted(report)
@@ -55,6 +56,12 @@ def convert(path: Path, options: argparse.Namespace, example: Mapping[str, Any] 
         shapes = {name: tuple(x.shape) for name, x in zip(_names(original), inputs, strict=True) if isinstance(x, Tensor)}
         runs.append({"inputs": shapes, "layers": judged, "outputs": outputs})
     return Converted(report, runs, partial(write, content))
+
+
+def _together(layer: Layer, layers: Sequence[Layer], own: Mapping[str, list[tuple[int, ...]]]) -> list[tuple[int, ...]]:
+    """Return the extents on which a layer is judged, its own last: with those of other calls of it, for all get the same weights."""
+    others = [other for other in sharing(layer, layers) if other is not layer]
+    return [*(extents for other in others for extents in own[other.output]), *own[layer.output]]
 
 
 class _Recording(fx.Interpreter):

@@ -5,7 +5,7 @@ Here the operators of ATen are read, in torch's own layout: weights (Ci, Co / gr
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -39,14 +39,14 @@ class Program:
         self.targets = {spec.arg.name: str(spec.target) for spec in specs if spec.target not in changed}
         self._owners = Counter(_storage(tensor) for tensor in self.states.values() if isinstance(tensor, Tensor))
 
-    def constant(self, node: Any, reader: fx.Node, what: str) -> Tensor | None:
-        """Return a tensor that the program holds for one layer alone; otherwise say why it is not so."""
+    def constant(self, node: Any, what: str) -> Tensor | None:
+        """Return a tensor that the program holds, under one name alone; otherwise say why it is not so."""
         if node is None:
             return None
         if node.name not in self.targets:
             raise LeftError(f"{what} is no constant: {_operator(node) or 'an input'} computes it")
         tensor = self.states[self.targets[node.name]]
-        if set(node.users) != {reader} or self._owners[_storage(tensor)] > 1:
+        if self._owners[_storage(tensor)] > 1:
             raise LeftError(SHARED_PARAMETERS)
         if str(tensor.dtype).removeprefix("torch.") not in DTYPES:
             raise LeftError(f"{what} is {str(tensor.dtype).removeprefix('torch.')}; {', '.join(DTYPES)} are converted")
@@ -56,17 +56,37 @@ class Program:
 def layers(program: ExportedProgram) -> Iterator[Layer | Conversion]:
     """Yield what upsamples, in the order of the nodes: as a layer, or as the row that says why it is left."""
     read = Program(program)
+    found: list[Layer | Conversion] = []
     for node in program.graph.nodes:
         kind = _kind(node)
         if kind is not None:
             try:
-                yield kind(read, node)
+                found.append(kind(read, node))
             except (ValueError, TypeError) as error:  # from here or, for what has no exact equal, from the core
-                yield Conversion(node.name, _operator(node), reason=str(error))
+                found.append(Conversion(node.name, _operator(node), reason=str(error)))
+    real = [one for one in found if isinstance(one, Layer)]
+    for one in found:
+        shared = isinstance(one, Layer) and not _alone(sharing(one, real))
+        yield Conversion(one.place.name, one.place.kind, reason=SHARED_PARAMETERS) if isinstance(one, Layer) and shared else one
     for path, inside in program.graph_module.named_modules():
         for node in inside.graph.nodes if path and isinstance(inside, fx.GraphModule) else ():
             if _kind(node) is not None:
                 yield Conversion(f"{path}.{node.name}", _operator(node), reason=f"it is in a graph inside another ({path})")
+
+
+def sharing(layer: Layer, layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers that have the weight of one of them, which is among them: calls of one module, most likely."""
+    return [other for other in layers if given(other.nodes[-1])["weight"] is given(layer.nodes[-1])["weight"]]
+
+
+def _alone(group: Sequence[Layer]) -> bool:
+    """Whether nothing but these layers reads their weights, and they do the same with them."""
+    readers = {layer.nodes[-1] for layer in group}
+    weights = [weight for weight in (given(group[0].nodes[-1])[key] for key in ("weight", "bias")) if weight is not None]
+    calls = {
+        (type(layer), layer.padding, layer.dilation, layer.groups, layer.scale, getattr(layer, "output_padding", None)) for layer in group
+    }
+    return len(calls) == 1 and all(set(weight.users) == readers for weight in weights)
 
 
 def given(node: fx.Node) -> dict[str, Any]:
@@ -98,7 +118,7 @@ def _storage(tensor: Tensor) -> int:
 
 def _transposed(program: Program, node: fx.Node) -> Transposed:
     values = given(node)
-    weight, bias = _weights(program, node, values)
+    weight, bias = _weights(program, values)
     groups = values["groups"]
     inputs, outputs, *taps = weight.shape  # (g * p, q, *K) -> (*K, p, g * q)
     parts = weight.reshape(groups, inputs // groups, outputs, *taps)
@@ -124,7 +144,7 @@ def _resized(name: str, program: Program, node: fx.Node) -> Resized:
         raise LeftError(NOT_ADJACENT)
     (conv,) = users
     behind = given(conv)
-    weight, bias = _weights(program, conv, behind)
+    weight, bias = _weights(program, behind)
     kernel = np.moveaxis(weight, (1, 0), (-2, -1))  # (q, p, *k) -> (*k, p, q)
     taps = kernel.shape[:-2]
     check.unit_steps(_axes(behind["stride"], len(taps)))
@@ -147,8 +167,8 @@ def _place(*nodes: fx.Node) -> Place:
     return Place(nodes, name, kind, nodes[0].all_input_nodes[0].name, nodes[-1].name)
 
 
-def _weights(program: Program, node: fx.Node, values: Mapping[str, Any]) -> tuple[Any, Any]:
-    weight, bias = program.constant(values["weight"], node, "its kernel"), program.constant(values["bias"], node, "its bias")
+def _weights(program: Program, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    weight, bias = program.constant(values["weight"], "its kernel"), program.constant(values["bias"], "its bias")
     return _array(weight), _array(bias)
 
 

@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             actions[job["action"]](job, record)
         except BaseException as error:
-            record("error", message=one_line(error))
+            absent = isinstance(error, registry.AbsentError)
+            record("error", message=one_line(error).removeprefix("AbsentError: ") if absent else one_line(error), absent=absent)
             return 3
     return 0
 
@@ -154,7 +155,7 @@ def identify_function(job: Mapping[str, Any], record: Record) -> None:
 
     function = registry.resolve_attribute(job["target"])
     if not callable(function):
-        raise TypeError(f"{job['target']} must be a function of (x, scale); it is a {type(function).__name__}")
+        raise registry.AbsentError(f"{job['target']} must be a function of (x, scale); it is a {type(function).__name__}")
     for data_format in job["data_formats"]:
         tried = []
         for to_native in tensors.conversions(job["target"].partition(":")[0]):

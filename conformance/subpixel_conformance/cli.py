@@ -146,7 +146,8 @@ def _arguments() -> argparse.ArgumentParser:
         "diff",
         help="what changed between two reports, and did anything get worse?",
         description="Compare two JSON or JSON Lines reports by adapter, device and case.",
-        epilog="Exit status: 0 nothing got worse; 1 something did; 2 usage, or a report that cannot be read or is refused.",
+        epilog="Exit status: 0 nothing got worse; 1 something did; 2 usage, or a report that cannot be read or is refused; "
+        "4 nothing got worse that can be compared, but OLD has an adapter that counts and NEW has not.",
     )
     command.add_argument("old", type=Path, metavar="OLD")
     command.add_argument("new", type=Path, metavar="NEW")
@@ -206,6 +207,7 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
         listed = known.read(options.known_failures) if options.known_failures is not None else ()
     except ValueError as error:
         raise UsageError(str(error)) from error
+    folders = _folders_to_make(options)
     live = _live_report(options)
     screen.line(f"profile {options.profile}, seed {options.seed}, precision {options.precision}")
     display, shown = progress_display(screen)
@@ -224,13 +226,24 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
             photograph=not options.no_photograph,
             progress=display if live is None else runner.Together(live, display),
         )
+    for run in outcome.runs:
+        if run.absent:
+            if live is not None:
+                live.abandon()
+            raise UsageError(run.error)
     written, failed = write_reports(options, outcome, live)
     scoreboard(outcome, screen)
     for path in written:
-        screen.line(f"wrote {path}")
+        screen.line(f"wrote {path}{f', and made the folder {folders[path]}' if path in folders else ''}")
     if failed:
         raise UsageError("; ".join(failed))
     return outcome.exit_code
+
+
+def _folders_to_make(options: argparse.Namespace) -> dict[Path, Path]:
+    """Return the folders of reports that are not there yet."""
+    paths = [path for path in (getattr(options, name) for name in (*REPORTS, "jsonl")) if path is not None]
+    return {path: path.parent for path in paths if not path.parent.exists()}
 
 
 def _live_report(options: argparse.Namespace) -> json_lines.LiveReport | None:
@@ -387,9 +400,9 @@ def _not_judged(outcome: runner.Outcome, screen: Screen) -> None:
     for missing in outcome.missing:
         rows.append([missing.adapter, missing.device or "–", ("absent" if missing.device is None else "device", "yellow"), missing.reason])
     for run in outcome.runs:
-        if run.results and len(run.results) != len(run.planned):
-            left = len(run.planned) - len(run.results)
-            rows.append([run.adapter, run.device or "–", (terminal.cases(left), "red"), "not run"])
+        left = len(run.planned) - run.ran
+        if left:
+            rows.append([run.adapter, run.device or "–", (terminal.cases(left), "red"), f"not run: {run.error or run.note or 'no result'}"])
     for run, reason, count in report.unavailable(outcome.runs):
         rows.append([run.adapter, run.device or "–", (terminal.cases(count), "yellow"), reason])
     if rows:
@@ -574,7 +587,7 @@ def diff(options: argparse.Namespace, screen: Screen) -> int:
     documents = []
     for path in (options.old, options.new):
         try:
-            documents.append(verification.consistent(path))
+            documents.append(verification.consistent(path, unfinished=True))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from error
         except verification.ReportError as error:
@@ -591,8 +604,17 @@ def diff(options: argparse.Namespace, screen: Screen) -> int:
                 screen.line(f"and {len(rows) - CHANGES_SHOWN} more")
     worse = sum(change.worse for change in found)
     summary = ", ".join(f"{number} {kind}" for kind in difference.KINDS if (number := sum(change.kind == kind for change in found)))
-    screen.line(f"{f'{worse} got worse' if worse else 'nothing got worse'}{f': {summary}' if summary else ''}", "red" if worse else "green")
-    return 1 if worse else 0
+    only, compared = difference.alone(*documents), difference.comparable(*documents)
+    said = {
+        "all": "nothing got worse",
+        "some": "nothing got worse in what both have",
+        "nothing": "nothing was compared, for the two have no adapter on a device in common",
+    }[compared]
+    said = f"{worse} got worse" if worse else said
+    beside = "".join(f"; only in {side}: {', '.join(names)}" for side, names in only.items() if names)
+    style = "red" if worse else "green" if compared == "all" else "yellow"
+    screen.line(f"{said}{f': {summary}' if summary else ''}{beside}", style)
+    return 1 if worse else 0 if compared == "all" else 4
 
 
 def cite(options: argparse.Namespace, screen: Screen) -> int:
@@ -615,6 +637,7 @@ def identify(options: argparse.Namespace, screen: Screen) -> int:
     formats = [options.data_format] if options.data_format else ["channels_last", "channels_first"]
     found: list[dict[str, Any]] = []
     broken: list[str] = []
+    mistaken: list[str] = []
     with tempfile.TemporaryDirectory(prefix="subpixel-") as temporary:
         job, records, log = (Path(temporary, name) for name in ("job.json", "records.jsonl", "log"))
         description = {"action": "identify", "target": spec.target, "ndim": options.ndim, "data_formats": formats, "records": str(records)}
@@ -624,9 +647,11 @@ def identify(options: argparse.Namespace, screen: Screen) -> int:
             if record["type"] == "identified":
                 found.append(record)
             elif record["type"] == "error":
-                broken.append(record["message"])
+                (mistaken if record["absent"] else broken).append(record["message"])
 
         ending = runner.follow(job, records, log, {}, take, 300, threading.Event(), memory.default_limit())
+        if mistaken:
+            raise UsageError(mistaken[0].replace("adapter must", "function must"))
         if len(found) < len(formats) and not broken:
             broken.append(f"the process {ending}{runner.last_words(log)}")
     if broken:

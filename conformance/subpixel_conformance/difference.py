@@ -2,12 +2,15 @@
 
 Worse is: a case that was right and is wrong, or is judged no more though its run is there; a case that is new in a run that both have, and
 wrong; a failure that turned into a graver one; a run that broke off, or that NEW was asked for and lacks; a verdict that fell. A case that
-NEW did not plan, because the profile or the suite is another one, is *gone* and no worse; so is a run that nobody asked for.
+NEW did not plan, because the profile or the suite is another one, is *gone* and no worse. A run that nobody asked for is gone and no worse
+either; but then nothing is known of it, and `alone` says so.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from subpixel_conformance.verify import UNFINISHED
 
 GRAVITY = {"pass": 0, "unexpected_pass": 0, "known_failure": 1, "fail": 2, "error": 3, "crash": 4}
 """What was judged, from right to worst."""
@@ -43,6 +46,24 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     return found
 
 
+def alone(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return which runs have nothing to be compared with, by "OLD" and "NEW"; those that are not counted are called peers."""
+    runs = {"OLD": _runs(old), "NEW": _runs(new)}
+    shared = runs["OLD"].keys() & runs["NEW"].keys()
+    return {
+        side: [name if run["counted"] else f"{name} (a peer)" for name, run in found.items() if name not in shared]
+        for side, found in runs.items()
+    }
+
+
+def comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return how much of OLD can be compared: "all" that counts, "some" of it, or "nothing" at all."""
+    before, after = _runs(old), _runs(new)
+    if not before.keys() & after.keys():
+        return "nothing"
+    return "some" if any(run["counted"] and name not in after for name, run in before.items()) else "all"
+
+
 _SETTINGS = ("spec", "suite", "profile", "seed", "precision")
 
 
@@ -55,6 +76,8 @@ def _asked(document: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     for missing in document["missing"]:
         if missing["adapter"] == run["adapter"] and missing["device"] in (None, run["device"]["name"]):
             return str(missing["reason"])
+    if document["exhibit_absent"] == UNFINISHED:
+        return UNFINISHED
     broken = [other["error"] for other in document["runs"] if other["adapter"] == run["adapter"] and other["device"]["name"] is None]
     return next(filter(None, broken), "")
 

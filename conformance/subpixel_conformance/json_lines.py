@@ -56,6 +56,7 @@ class LiveReport(Progress):
         self._beginning = beginning(profile, seed, precision)
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._previous = path.with_name(f"{path.name}.previous")
         if path.is_file() and path.stat().st_size and not self._previous.exists():
             os.replace(path, self._previous)
@@ -93,6 +94,14 @@ class LiveReport(Progress):
             if self._failed is not None:
                 raise self._failed
             self._previous.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Leave no file, or what was in its place before."""
+        self.close()
+        if self._previous.exists():
+            os.replace(self._previous, self._path)
+        elif self._path.is_file():
+            self._path.unlink()
 
     def close(self) -> None:
         """Leave the file as it is."""

@@ -16,6 +16,7 @@ TAGS = {
     "known_failure": "skipped",
     "not_claimed": "skipped",
     "unavailable": "skipped",
+    "not_run": "skipped",
 }
 
 
@@ -28,7 +29,7 @@ def write_junit(path: Path, outcome: Outcome) -> None:
         suite.set("tests", str(len(run.results)))
         suite.set("failures", str(counts["fail"] + counts["unexpected_pass"]))
         suite.set("errors", str(counts["error"] + counts["crash"] + bool(run.error)))
-        suite.set("skipped", str(counts["not_claimed"] + counts["unavailable"] + counts["known_failure"]))
+        suite.set("skipped", str(sum(counts[status] for status, tag in TAGS.items() if tag == "skipped")))
         for result in run.results:
             case = ElementTree.SubElement(suite, "testcase", name=_xml(result.case), time=f"{result.seconds:.6f}")
             case.set("classname", _xml(f"{run.adapter}.{run.device}.{result.conformance_class}"))

@@ -137,7 +137,8 @@ def _applied(entry: KnownFailure, run: "Run") -> Iterator[str]:
     passed = [number for number in places if run.results[number].status in ("pass", "unexpected_pass")]
     for number in wrong:
         run.results[number] = replace(run.results[number], status="known_failure", known=entry.note)
-    if entry.case is not None or not wrong:
+    unfinished = any(run.results[number].status == "not_run" for number in places)
+    if entry.case is not None or not (wrong or unfinished):
         for number in passed:
             run.results[number] = replace(run.results[number], status="unexpected_pass", known=f"{entry}: {entry.note}")
             yield run.results[number].case
@@ -158,7 +159,7 @@ def _stale(entry: KnownFailure, runs: Sequence["Run"], matched: Sequence[Result]
         return "what it names is not claimed"
     planned = {case.id: case for run in runs for case in run.planned}
     named = [case for case in planned.values() if case.id == entry.case or entry.clause in case.clauses]
-    judged = {result.case for run in runs for result in run.results}
+    judged = {result.case for run in runs for result in run.results if result.status != "not_run"}
     if named and all(case.id in judged for case in named):
         return "what it names is judged in no such mode or dtype"
     return ""

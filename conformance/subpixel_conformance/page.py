@@ -20,7 +20,7 @@ CLOSE_UP = slice(24, 168), slice(48, 240)
 """The part of a layer's output that the page shows, 144 x 192 pixels."""
 TROUBLE = (*WRONG, "known_failure", "unexpected_pass")
 """What a reader has to see: what is wrong, and what the list of known failures is about."""
-WORST_FIRST = ("crash", "error", "fail", "known_failure", "unexpected_pass", "pass", "unavailable", "not_claimed")
+WORST_FIRST = ("crash", "error", "fail", "known_failure", "unexpected_pass", "not_run", "pass", "unavailable", "not_claimed")
 
 
 def write_html(path: Path, outcome: Outcome) -> None:
@@ -37,7 +37,7 @@ def write_html(path: Path, outcome: Outcome) -> None:
     replace_file(path, environment.get_template("report.html.j2").render(**_page(outcome)))
 
 
-LETTERS = "cefkupon"
+LETTERS = "cefkurpon"
 """One for each status of `WORST_FIRST`, as the data of the page has them."""
 
 

@@ -3,6 +3,7 @@
 Nothing here imports a framework, `load` apart, which runs in the process that judges.
 """
 
+import difflib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -21,7 +22,8 @@ class Spec:
 
     ``target`` is ``pkg.mod:attr`` or ``file.py:attr``; ``requires`` are (import name, how to install it) pairs; ``environment`` is set in
     the process that judges it; ``ours`` marks the implementations of this distribution; ``unavailable`` is why it cannot be judged at
-    all; ``project`` is the project that publishes it.
+    all; ``project`` is the project that publishes it; ``located`` says that the target was given in the command, so that a wrong one is a
+    mistake there.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Spec:
     ours: bool = False
     unavailable: str = ""
     project: str = ""
+    located: bool = False
 
 
 def _needs(*frameworks: str) -> tuple[tuple[str, str], ...]:
@@ -116,10 +119,10 @@ def located(target: str) -> Spec:
         path = Path(place)
         if not path.is_file():
             raise ValueError(f"adapter must name a file that exists; got {place!r}")
-        return Spec(target, f"{path.resolve()}:{attribute}")
+        return Spec(target, f"{path.resolve()}:{attribute}", located=True)
     if not all(part.isidentifier() for part in place.split(".")):
         raise ValueError(f"adapter must be pkg.mod:attr or file.py:attr; got {target!r}")
-    return Spec(target, target)
+    return Spec(target, target, located=True)
 
 
 def absence(spec: Spec) -> str | None:
@@ -132,8 +135,18 @@ def absence(spec: Spec) -> str | None:
     return None
 
 
+class AbsentError(LookupError):
+    """What was named is not there, or is not what it was named as: a mistake in the command, not in what the name leads to."""
+
+
 def resolve_attribute(target: str) -> Any:
-    """Import ``pkg.mod:attr`` or ``file.py:attr`` and return the attribute. Whatever the import raises is passed on."""
+    """Import ``pkg.mod:attr`` or ``file.py:attr`` and return the attribute.
+
+    Raises
+    ------
+    AbsentError
+        Where there is no such module, or nothing of that name in it. Whatever else the import raises is passed on.
+    """
     place, _, attribute = target.rpartition(":")
     if place.endswith(".py"):
         path = Path(place)
@@ -145,7 +158,16 @@ def resolve_attribute(target: str) -> Any:
         sys.path.append(str(path.parent))
         spec.loader.exec_module(module)
     else:
-        module = importlib.import_module(place)
+        try:
+            module = importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+                raise  # a module that the named one imports
+            raise AbsentError(f"adapter must name a module that can be imported; there is no {error.name!r}") from error
+    if not hasattr(module, attribute):
+        near = difflib.get_close_matches(attribute, vars(module), n=3)
+        meant = f"; it has {', '.join(near)}" if near else ""
+        raise AbsentError(f"adapter must name something in {place}; there is no {attribute!r}{meant}")
     return getattr(module, attribute)
 
 
@@ -158,7 +180,7 @@ def instance(found: Any, what: str) -> Any:
     """Return ``found`` itself if it has claims, else what it makes, a class or function without arguments; ``what`` names it."""
     if isinstance(found, type) or not hasattr(found, "claims"):
         if not callable(found):
-            raise TypeError(f"an adapter must have claims; {what} is a {type(found).__name__}")
+            raise AbsentError(f"an adapter must have claims; {what} is a {type(found).__name__}")
         found = found()
     if not isinstance(getattr(found, "claims", None), Mapping):
         raise TypeError(f"the claims of an adapter must be a mapping; {what} has {getattr(found, 'claims', None)!r}")

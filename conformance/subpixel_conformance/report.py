@@ -75,7 +75,7 @@ def tail(run: Run) -> dict[str, Any]:
         "counts": run.counts,
         "classes": run.by_class(),
         "planned": len(run.planned),
-        "ran": len(run.results),
+        "ran": run.ran,
         "judged": run.judged,
         "processes": run.processes,
         "seconds": round(run.seconds, 3),
@@ -89,7 +89,7 @@ def conclusion(outcome: Outcome) -> dict[str, Any]:
     results = [result for run in outcome.runs for result in run.results]
     return {
         "planned": sum(len(run.planned) for run in outcome.runs),
-        "ran": len(results),
+        "ran": sum(run.ran for run in outcome.runs),
         "counts": dict(Counter(result.status for result in results)),
         "classes": {
             name: dict(Counter(result.status for result in results if result.conformance_class == name))

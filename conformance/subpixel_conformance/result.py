@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 WRONG = ("fail", "error", "crash")
-STATUSES = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass", "not_claimed", "unavailable")
+STATUSES = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass", "not_claimed", "unavailable", "not_run")
 OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "RESOURCE_EXHAUSTED", "out of memory", "Unable to allocate")
 
 
@@ -15,7 +15,7 @@ class Result:
     ``status``: *pass*; *fail*, the output is wrong; *error*, the implementation raised where it must not; *crash*, its process died,
     hung or took too much memory; *known_failure*, one of the first three, and listed as known with the reason in ``known``;
     *unexpected_pass*, listed, and right; *not_claimed*, outside the claims; *unavailable*, claimed, but this machine cannot run it, for
-    the reason in ``message``.
+    the reason in ``message``; *not_run*, planned, and never judged, because the run ended before, for the reason in ``message``.
     ``ratio`` is the largest error over its bound where a bound was used, ``order_found`` the order that a wrong output matches,
     ``deviation`` the largest error of a whole network over its largest output.
     """

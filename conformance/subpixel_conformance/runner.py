@@ -1,7 +1,8 @@
 """Judge adapters, each (adapter, device) in its own process, and survive whatever such a process does.
 
 This process imports no framework. A child that dies, hangs or takes too much memory costs the case that it was in, which is a *crash*;
-what was judged before is kept, and a new child goes on with the rest, at most `RESTARTS` times.
+what was judged before is kept, and a new child goes on with the rest, at most `RESTARTS` times. What is left then, or when the run breaks
+off for another reason, is *not run*.
 
 Where there are more processes to be had than adapters and devices to judge, several judge the cases of one: each takes the next case that
 none has taken. The results are those of one process, in the same sequence.
@@ -18,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,10 @@ class Case:
 class Run:
     """One adapter on one device.
 
-    ``error`` is what kept it from being judged to the end, ``counted`` whether its verdict is asked for, ``pictures`` how the names of the
-    files begin that hold the pictures of its exhibits. ``seconds`` are those of the whole run, ``suite_seconds`` those from the start of
-    its first case to its last result: without what comes before, the start of a process and the import of a framework.
+    ``error`` is what kept it from being judged to the end, ``absent`` whether that is a name in the command that leads nowhere, ``counted``
+    whether its verdict is asked for, ``pictures`` how the names of the files begin that hold the pictures of its exhibits. ``seconds`` are
+    those of the whole run, ``suite_seconds`` those from the start of its first case to its last result: without what comes before, the
+    start of a process and the import of a framework.
     """
 
     adapter: str
@@ -73,6 +75,7 @@ class Run:
     results: list[Result] = field(default_factory=list)
     exhibits: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    absent: bool = False
     note: str = ""
     pictures: str = ""
     seconds: float = 0.0
@@ -83,6 +86,11 @@ class Run:
     def counts(self) -> dict[str, int]:
         """How many results have each status."""
         return dict(Counter(result.status for result in self.results))
+
+    @property
+    def ran(self) -> int:
+        """How many of the planned cases were gone through."""
+        return sum(result.status != "not_run" for result in self.results)
 
     @property
     def judged(self) -> int:
@@ -100,7 +108,7 @@ class Run:
         """*non-conforming* where anything is wrong, known or not; *incomplete* where nothing or not everything ran; else *conforming*."""
         if self.wrong or any(result.status == "known_failure" for result in self.results):
             return "non-conforming"
-        if self.error or self.judged == 0 or len(self.results) != len(self.planned):
+        if self.error or self.judged == 0 or self.ran != len(self.planned):
             return "incomplete"
         return "conforming"
 
@@ -113,7 +121,7 @@ class Run:
     def only_known(self) -> bool:
         """Whether everything was judged, and what is wrong is known to be."""
         known = any(result.status == "known_failure" for result in self.results)
-        return known and not self.wrong and not self.error and len(self.results) == len(self.planned)
+        return known and not self.wrong and not self.error and self.ran == len(self.planned)
 
     def by_class(self) -> dict[str, dict[str, int]]:
         """Return the statuses and their counts for each conformance class."""
@@ -266,7 +274,7 @@ def conform(
     ``jobs`` processes work at a time; ``timeout`` is how many seconds one may go without progress, ``memory`` how many GiB it may take with
     all that it starts (`subpixel_conformance.memory.default_limit` where None). ``seed`` chooses the sampled cases. Under ``precision``
     "strict" adapters forbid reduced precision, and a switch that reads otherwise is an error. ``known`` are failures that are known. After
-    KeyboardInterrupt what was judged so far is returned.
+    an adapter that was given by a name that leads nowhere, and after KeyboardInterrupt, what was judged so far is returned.
     """
     progress = progress or Progress()
     missing: list[Missing] = []
@@ -465,20 +473,24 @@ def _supervise(work: _Work, schedule: _Schedule) -> None:
             return
         if work.over:
             return
-    work.run.note = f"given up after {RESTARTS + 1} processes"
+    work.run.note = f"given up after {RESTARTS + 1} lost processes"
     work.over = True
 
 
 def _concluded(work: _Work) -> None:
-    """Put the results of a run in their sequence, and say of a case that was taken and left that it is lost."""
+    """Put the results of a run in their sequence, and say what became of a case without one: lost where it was begun, else not run."""
     run = work.run
     run.seconds = time.monotonic() - work.began
     run.processes = work.attempts
     places = {case.id: number for number, case in enumerate(run.planned)}
     found = {result.case for result in run.results}
     for case, number in zip(run.planned, places.values(), strict=True):
-        if not run.error and case.id not in found and (work.claims / str(number)).exists():
+        if case.id in found:
+            continue
+        if not run.error and (work.claims / str(number)).exists():
             run.results.append(lost(case, run, f"{case.clauses[0]} ({case.id}): its process ended before it was judged"))
+        else:
+            run.results.append(replace(lost(case, run, run.error or run.note), status="not_run"))
     run.results.sort(key=lambda result: places.get(result.case, len(places)))
 
 
@@ -536,6 +548,9 @@ class _Reader:
                 self.exhibit = None
             case "error":
                 run.error, self.ended = record["message"], True
+                if record["absent"] and self.work.spec.located:
+                    run.absent = True
+                    self.schedule.setting.cancelled.set()
             case "footer":
                 self.ended = True
 

@@ -201,6 +201,6 @@ def unjudged(run: Run) -> str:
     counts = {
         "not claimed": run.counts.get("not_claimed", 0),
         "unavailable": run.counts.get("unavailable", 0),
-        "not run": len(run.planned) - len(run.results),
+        "not run": len(run.planned) - run.ran,
     }
     return ", ".join(f"{number} {why}" for why, number in counts.items() if number)

@@ -41,22 +41,33 @@ def verified(path: Path) -> dict[str, Any]:
     """
     document = consistent(path)
     for number, run in enumerate(document["runs"]):
-        if run["planned"] != run["ran"]:
-            raise ReportError(f"{_name(number, run)}: planned must equal ran; {run['planned']} cases were planned and {run['ran']} ran")
+        planned, told = run["planned"], len(run["results"])
+        if planned != told:
+            raise ReportError(f"{_name(number, run)}: every planned case must have a result; {planned} were planned, and {told} have one")
     return document
 
 
-def consistent(path: Path) -> dict[str, Any]:
-    """Return the document that a report holds, which may tell of runs that were not finished. Raises as `verified` does."""
-    document = read(path)
+UNFINISHED = "the report was not finished"
+"""The error of every run in a document of `consistent` that was made of JSON Lines without a footer."""
+
+
+def consistent(path: Path, unfinished: bool = False) -> dict[str, Any]:
+    """Return the document that a report holds, which may tell of runs that were not finished. Raises as `verified` does.
+
+    With ``unfinished``, JSON Lines without a footer are taken as far as they are whole: every run ends with the error `UNFINISHED`.
+    """
+    document = read(path, unfinished)
     wrong = next(contradictions(document), None)
     if wrong is not None:
         raise ReportError(wrong)
     return document
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return the document that a report holds, its structure checked and nothing else. Raises as `verified` does."""
+def read(path: Path, unfinished: bool = False) -> dict[str, Any]:
+    """Return the document that a report holds, its structure checked and nothing else. Raises as `verified` does.
+
+    ``unfinished`` takes JSON Lines without a footer too.
+    """
     data = path.read_bytes()
     try:
         text = data.decode()
@@ -71,7 +82,7 @@ def read(path: Path) -> dict[str, Any]:
         starts_with_a_line = "type" in json.loads(first)
     except (ValueError, TypeError, RecursionError):
         starts_with_a_line = False
-    return _lines(text) if starts_with_a_line else _whole(text)
+    return _lines(text, unfinished) if starts_with_a_line else _whole(text)
 
 
 def _whole(text: str) -> dict[str, Any]:
@@ -83,7 +94,7 @@ def _whole(text: str) -> dict[str, Any]:
     return dict(document)
 
 
-def _lines(text: str) -> dict[str, Any]:
+def _lines(text: str, unfinished: bool) -> dict[str, Any]:
     lines: list[Any] = []
     written = text.removesuffix("\n").split("\n")
     for number, line in enumerate(written, 1):
@@ -91,6 +102,8 @@ def _lines(text: str) -> dict[str, Any]:
             value = _parsed(line)
         except ValueError as error:
             if number == len(written) > 1:
+                if unfinished and lines[-1]["type"] != "footer":
+                    break
                 raise ReportError(f"it is cut short in line {number}{_whole_before(lines)}") from error
             raise ReportError(f"line {number} is no JSON: {error}") from error
         kind = value.get("type") if isinstance(value, dict) else None
@@ -103,11 +116,30 @@ def _lines(text: str) -> dict[str, Any]:
         _demand(value, LINES.get(str(kind), "result_line"), f"line {number}")
         lines.append(value)
     if lines[-1]["type"] != "footer":
+        if unfinished:
+            return _without_footer(lines)
         raise ReportError(f"it has no footer, so it was not finished or is cut short after line {len(lines)}{_whole_before(lines)}")
     try:
         return assembled(lines)
     except ValueError as error:
         raise ReportError(str(error)) from error
+
+
+def _without_footer(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the document of lines that break off: what follows from the results that are there, every run with an error."""
+    begun = [line for line in lines if line["type"] == "run"]
+    tails = [
+        report.tail(Run(line["adapter"], "", line["counted"], planned=[PLANNED] * line["planned"], error=UNFINISHED)) for line in begun
+    ]
+    footer = {"type": "footer", "runs": tails, "missing": [], "exhibit_absent": UNFINISHED, "known_failures_amiss": []}
+    try:
+        document = assembled([*lines, footer])
+    except ValueError as error:
+        raise ReportError(str(error)) from error
+    outcome = restored(document)
+    for run, found in zip(document["runs"], outcome.runs, strict=True):
+        run.update(report.tail(found))
+    return report.sealed(plain(document | report.conclusion(outcome)))
 
 
 def _whole_before(lines: Sequence[Mapping[str, Any]]) -> str:

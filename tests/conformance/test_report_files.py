@@ -30,6 +30,7 @@ def many():
         result("unexpected_pass", case="f", known="not so"),
         result("not_claimed", case="g"),
         result("unavailable", case="h", message="no GPU"),
+        result("not_run", case="i", message="given up"),
         adapter='a "name"',
     )
     outcome.runs[0].exhibits = {"photograph": {"cells": [[True, False]]}, "checkerboard": {"constructed": float("inf")}}
@@ -63,20 +64,20 @@ def rewritten(path, values):
 def test_json_lines_are_a_header_runs_with_a_line_for_every_result_and_a_footer(tmp_path):
     _, path = written(tmp_path)
     lines = lines_of(path)
-    assert [line["type"] for line in lines] == ["header", "run", *["result"] * 8, "run", "result", "run", "footer"]
+    assert [line["type"] for line in lines] == ["header", "run", *["result"] * 9, "run", "result", "run", "footer"]
     header, footer = lines[0], lines[-1]
     assert (header["spec"], header["suite"], header["profile"], header["seed"], header["precision"]) == (
         *("1.0", report.suite_version(), "quick"),
         *(7, "as-is"),
     )
     assert [(line["run"], line["adapter"], line["versions"], line["planned"]) for line in lines if line["type"] == "run"] == [
-        (0, 'a "name"', {"numpy": "2.4"}, 8),
+        (0, 'a "name"', {"numpy": "2.4"}, 9),
         (1, "peer", {}, 1),
         (2, "broken", {}, 0),
     ]
     found = [(line["run"], line["case"]) for line in lines if line["type"] == "result"]
-    assert found == [*((0, case) for case in "abcdefgh"), (1, "a")]
-    assert (footer["planned"], footer["ran"], footer["verdict"], footer["exit_code"]) == (9, 9, "non-conforming", 3)
+    assert found == [*((0, case) for case in "abcdefghi"), (1, "a")]
+    assert (footer["planned"], footer["ran"], footer["verdict"], footer["exit_code"]) == (10, 9, "non-conforming", 3)
     assert footer["counts"]["pass"] == 2
     assert footer["classes"]["layer"] == {"error": 1}
 
@@ -185,16 +186,16 @@ EDITS = {
     "a result twice": (lambda lines: lines.insert(4, lines[3]), "b is there 2 times"),
     "a result of no run": (lambda lines: lines[3].update(run=9), "line 4 must name a run that began before it; got run 9"),
     "a result before its run": (lambda lines: lines.insert(1, lines.pop(2)), "line 2 must name a run that began before it; got run 0"),
-    "a run dropped": (lambda lines: lines.pop(10), "line 11 must name a run that began before it; got run 1 of peer"),
-    "runs in another sequence": (lambda lines: lines.insert(1, lines.pop(10)), "line 2 must begin run 0; got run 1"),
-    "another plan": (lambda lines: lines[1].update(planned=9), "the footer must plan the 9 cases of run 0; got 8"),
+    "a run dropped": (lambda lines: lines.pop(11), "line 12 must name a run that began before it; got run 1 of peer"),
+    "runs in another sequence": (lambda lines: lines.insert(1, lines.pop(11)), "line 2 must begin run 0; got run 1"),
+    "another plan": (lambda lines: lines[1].update(planned=10), "the footer must plan the 10 cases of run 0; got 9"),
     "a revision of nothing": (lambda lines: lines.insert(2, REVISED | {"adapter": 'a "name"', "case": "z"}), "line 3 must revise a result"),
     "a revision": (
         lambda lines: lines.insert(4, REVISED | {"adapter": 'a "name"', "case": "b"}),
         "counts.fail is 1; from the results follows 0",
     ),
     "a result of another adapter": (lambda lines: lines[3].update(adapter="peer"), "line 4 must name a run"),
-    "a result moved": (lambda lines: lines.insert(11, lines.pop(3) | {"run": 1, "adapter": "peer"}), "ran is 8"),
+    "a result moved": (lambda lines: lines.insert(12, lines.pop(3) | {"run": 1, "adapter": "peer"}), "ran is 8"),
     "the verdict": (lambda lines: lines[-1].update(verdict="conforming"), "verdict is conforming; from the results follows non-conforming"),
     "the verdict of a run": (lambda lines: lines[-1]["runs"][0].update(verdict="conforming"), '(a "name" on cpu): verdict is conforming'),
     "the exit code": (lambda lines: lines[-1].update(exit_code=0), "exit_code is 0; from the results follows 3"),
@@ -207,7 +208,7 @@ EDITS = {
     "no header": (lambda lines: lines.pop(0), "line 1 must be the header; got run"),
     "a second header": (lambda lines: lines.insert(1, lines[0]), "line 2 is a header, and line 1 is one already"),
     "a line of an unknown type": (lambda lines: lines[3].update(type="remark"), "line 4: type must be 'result'; got 'remark'"),
-    "lines after the footer": (lambda lines: lines.append(lines[1]), "line 14 is the footer, and must be the last of 15 lines"),
+    "lines after the footer": (lambda lines: lines.append(lines[1]), "line 15 is the footer, and must be the last of 16 lines"),
     "a key missing": (lambda lines: lines[3].pop("mode"), "line 4: it must have 'mode'"),
     "a run missing from the footer": (lambda lines: lines[-1]["runs"].pop(), "the footer must have the 3 runs that began; got 2"),
     "another schema": (lambda lines: lines[0].update(schema=2), "line 1: schema must be 1; got 2"),
@@ -231,7 +232,7 @@ def test_an_edited_document_is_refused_too(capsys, tmp_path):
     document = json.loads(path.read_text(encoding="utf-8"))
     edits = {
         "counts.pass": lambda document: document["runs"][0]["results"][1].update(status="pass"),
-        "ran is 8": lambda document: document["runs"][0]["results"].pop(),
+        "ran is 8": lambda document: document["runs"][0]["results"].pop(0),
         "verdict is incomplete": lambda document: document.update(verdict="incomplete"),
         "checksum": lambda document: document.update(checksum="sha256:" + "0" * 64),
         "must have 'checksum'": lambda document: document.pop("checksum"),
@@ -283,11 +284,42 @@ def test_what_is_no_report_is_refused_in_one_line(capsys, tmp_path, text):
     assert str(path) in err
 
 
-def test_planned_cases_that_did_not_run_are_refused_though_nothing_was_changed(capsys, tmp_path):
+def test_planned_cases_without_a_result_are_refused_though_nothing_was_changed(capsys, tmp_path):
     path = written(tmp_path, outcome_of(result("pass"), planned=3))[1]
     status, _, err = run(capsys, "verify", str(path))
     assert status == 1
-    assert "planned must equal ran; 3 cases were planned and 1 ran" in err
+    assert "every planned case must have a result; 3 were planned, and 1 have one" in err
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict", "counts"),
+    [
+        (("pass", "not_run"), "incomplete", (2, 1, 1)),
+        (("not_run", "not_run"), "incomplete", (2, 0, 0)),
+        (("crash", "not_run", "pass"), "non-conforming", (3, 2, 2)),
+    ],
+)
+def test_cases_that_were_not_run_make_a_whole_report_and_no_conforming_one(capsys, tmp_path, results, verdict, counts):
+    outcome = outcome_of(*(result(status, case=f"PS-001/{number}") for number, status in enumerate(results)))
+    for path in written(tmp_path, outcome):
+        status, out, _ = run(capsys, "verify", str(path))
+        assert status == 0
+        assert f"it says {verdict}: " in out
+    judged = report.document(outcome)["runs"][0]
+    assert (judged["planned"], judged["ran"], judged["judged"]) == counts
+
+
+def test_a_run_that_was_given_up_is_a_whole_report(capsys, tmp_path):
+    paths = [tmp_path / "r.json", tmp_path / "r.jsonl", tmp_path / "r.xml", tmp_path / "r.html"]
+    options = [text for path in paths for text in (f"--{ {'.xml': 'junit'}.get(path.suffix, path.suffix[1:]) }", str(path))]
+    status, out, _ = run(capsys, "conform", "--adapter", write_fake(tmp_path, body="os._exit(1)"), "--no-photograph", *options)
+    assert status == 1
+    assert "not run: given up after 4 lost processes" in out
+    for path in paths[:2]:
+        status, out, _ = run(capsys, "verify", str(path))
+        assert (status, "not run" in out, "it says non-conforming" in out) == (0, True, True)
+    assert 'type="not_run" message="given up after 4 lost processes"' in paths[2].read_text(encoding="utf-8")
+    assert " not run</td>" in paths[3].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -358,6 +390,8 @@ def compared(old, new):
         ("not_claimed", "pass", "judged", False),
         ("not_claimed", "fail", "judged", True),
         ("not_claimed", "unavailable", "changed", False),
+        ("pass", "not_run", "unjudged", True),
+        ("not_run", "pass", "judged", False),
     ],
 )
 def test_a_change_of_status_has_its_kind(old, new, kind, worse):
@@ -425,7 +459,7 @@ def test_diff_says_what_got_worse(capsys, tmp_path, old, new, status, said):
 
 def test_diff_refuses_a_damaged_report(capsys, tmp_path):
     paths = written(tmp_path)
-    paths[1].write_text(paths[1].read_text(encoding="utf-8")[:-40], encoding="utf-8")
+    paths[1].write_text(paths[1].read_text(encoding="utf-8")[40:], encoding="utf-8")
     status, _, err = run(capsys, "diff", *map(str, paths))
     assert (status, err.count("\n")) == (2, 1)
     assert "r.jsonl is refused" in err
@@ -440,6 +474,64 @@ def test_diff_takes_a_report_that_was_not_finished(capsys, tmp_path):
     status, out, _ = run(capsys, "diff", *map(str, paths))
     assert status == 1
     assert "1 got worse: 1 verdict" in out
+
+
+def broken_off(path, outcome, lines, then=""):
+    """Write the first lines of a report as JSON Lines."""
+    json_lines.write_json_lines(path, outcome)
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]) + then, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("then", ["", '{"type": "resu'], ids=["between lines", "in a line"])
+@pytest.mark.parametrize(
+    ("lines", "worse", "said"),
+    [
+        (5, 1, "1 got worse: 1 verdict"),  # everything but the footer
+        (4, 2, "2 got worse: 1 gone, 1 verdict"),  # a result less
+        (1, 1, "1 got worse: 1 gone; only in OLD: fake on cpu"),  # nothing but the header
+    ],
+)
+def test_diff_takes_json_lines_without_a_footer(capsys, tmp_path, lines, worse, said, then):
+    outcome = outcome_of(*(result("pass", case=f"PS-001/{number}") for number in range(3)))
+    whole = written(tmp_path, outcome)[0]
+    cut = broken_off(tmp_path / "cut.jsonl", outcome, lines, then)
+    status, out, err = run(capsys, "diff", str(whole), cut)
+    assert (status, err) == (1, "")
+    assert said in out
+    assert "the report was not finished" in out
+    assert run(capsys, "diff", cut, str(whole))[0] == (0 if lines > 1 else 4)
+    assert run(capsys, "verify", cut)[0] == 1
+
+
+@pytest.mark.parametrize("damage", [lambda lines: lines[::-1], lambda lines: [*lines[:2], lines[3]], lambda lines: [lines[0], lines[2]]])
+def test_diff_refuses_what_no_command_that_broke_off_can_have_left(capsys, tmp_path, damage):
+    outcome = outcome_of(*(result("pass", case=f"PS-001/{number}") for number in range(2)))
+    json_lines.write_json_lines(tmp_path / "r.jsonl", outcome)
+    lines = damage((tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:-1])
+    (tmp_path / "r.jsonl").write_text("".join(lines) + "{}\n", encoding="utf-8")
+    status, _, err = run(capsys, "diff", str(tmp_path / "r.jsonl"), str(tmp_path / "r.jsonl"))
+    assert (status, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "said"),
+    [
+        (["mine"], ["other"], 4, "nothing was compared, for the two have no adapter on a device in common: 1 new, 1 gone"),
+        (["mine"], ["other"], 4, "; only in OLD: mine on cpu; only in NEW: other on cpu"),
+        (["mine", "other"], ["mine"], 4, "nothing got worse in what both have: 1 gone; only in OLD: other on cpu"),
+        (["mine"], ["mine", "other"], 0, "nothing got worse: 1 new; only in NEW: other on cpu"),
+        (["mine", "a peer"], ["mine"], 0, "nothing got worse: 1 gone; only in OLD: a peer on cpu (a peer)"),
+    ],
+)
+def test_diff_names_the_adapters_that_only_one_report_has(capsys, tmp_path, old, new, status, said):
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, names in zip(paths, (old, new), strict=True):
+        runs = [outcome_of(result("pass"), adapter=name, counted=name != "a peer").runs[0] for name in names]
+        report.write_json(path, Outcome("quick", tuple(runs), ()))
+    code, out, _ = run(capsys, "diff", *map(str, paths))
+    assert code == status
+    assert said in out
 
 
 # --- badge, explain, cite ---

@@ -9,6 +9,7 @@ import pytest
 
 from subpixel_conformance import photograph, registry, runner
 from subpixel_conformance.adapters import reference
+from subpixel_conformance.known import KnownFailure
 from subpixel_conformance.result import Result
 
 from .fakes import write_fake
@@ -51,7 +52,7 @@ def test_what_an_adapter_prints_spoils_nothing(tmp_path):
         ("import a_package_that_is_not_there", "", "ModuleNotFoundError"),
         ("", "adapter = 3", "must have claims"),
         ("", "Fake.claims = 3", "must be a mapping"),
-        ("", "del adapter", "has no attribute 'adapter'"),
+        ("", "del adapter", "there is no 'adapter'"),
         ("", "Fake.devices = lambda self: 1 / 0", "ZeroDivisionError"),
     ],
 )
@@ -78,9 +79,20 @@ def test_a_process_that_always_dies_is_given_up(tmp_path):
     outcome = conform(write_fake(tmp_path, body="os._exit(1)"))
     (run,) = outcome.runs
     assert run.counts["crash"] == runner.RESTARTS + 1
-    assert len(run.results) < len(run.planned)
-    assert "given up" in run.note
-    assert outcome.exit_code == 1
+    assert [result.case for result in run.results] == [case.id for case in run.planned]
+    left = [result for result in run.results if result.status == "not_run"]
+    assert len(left) == len(run.planned) - run.ran == run.counts["not_run"] > 0
+    assert {result.message for result in left} == {run.note} == {"given up after 4 lost processes"}
+    assert (run.verdict, outcome.exit_code) == ("non-conforming", 1)
+
+
+def test_a_run_that_is_given_up_has_more_than_known_failures(tmp_path):
+    known = KnownFailure("here", "it dies", clause="PS-001"), KnownFailure("here", "it dies", clause="PS-008")
+    outcome = conform(write_fake(tmp_path, body="os._exit(1)"), known=known)
+    (run,) = outcome.runs
+    assert run.counts["known_failure"] == runner.RESTARTS + 1
+    assert not outcome.only_known
+    assert (run.verdict, outcome.exit_code) == ("non-conforming", 1)
 
 
 def test_a_process_that_hangs_is_ended_and_the_rest_is_judged(tmp_path):
@@ -210,6 +222,8 @@ def result(status):
         (["pass", "error"], 2, "non-conforming"),
         (["pass", "crash"], 5, "non-conforming"),
         (["pass"], 2, "incomplete"),
+        (["pass", "not_run"], 2, "incomplete"),
+        (["pass", "crash", "not_run"], 3, "non-conforming"),
         (["not_claimed", "unavailable"], 2, "incomplete"),
         ([], 0, "incomplete"),
     ],

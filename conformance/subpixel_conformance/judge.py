@@ -29,6 +29,8 @@ class Watched:
         return plain_array(self._adapter.to_numpy(self._on_device("a result", value)))
 
     def _on_device(self, what: str, value: Any) -> Any:
+        if value is None:
+            raise Mismatch(f"{what} must be an array of numbers; got None")
         found = self._adapter.device_of(value)
         if found != self._device:
             raise Mismatch(f"{what} must lie on {self._device}; got {found}", clause="EX-003")

@@ -212,6 +212,25 @@ def test_claimed_refusals_are_judged_by_whether_anything_is_returned():
     assert {judge(case, Honest("careful"), "cpu").status for case in cases} == {"pass"}
 
 
+@pytest.mark.parametrize("strict", [False, True], ids=["any value has a device", "None has no device"])
+def test_none_is_a_value_and_no_refusal(strict):
+    """Whether an adapter's own conversions choke on it must not matter."""
+
+    def refusing(x, scale, **options):
+        return None
+
+    def device_of(value):
+        return value.device if strict and value is None else "cpu"
+
+    adapter = Honest("silent", phase_shift=refusing, device_of=device_of, plan_stages=lambda *_, **__: None, unet=lambda *_: None)
+    adapter.claims = {**adapter.claims, "operations": (*adapter.claims["operations"], "unet")}
+    cases = [case for case in all_cases("quick") if case.needs.refusal and case.needs.operations[:1] != ("inverse_phase_shift",)]
+    wanted = [case for case in cases if case.needs.operations[0] in ("phase_shift", "plan_stages", "unet")]
+    results = [judge(case, adapter, "cpu") for case in wanted]
+    assert len(results) > 60
+    assert {(result.status, "must be refused; an exception refuses; got None" in result.message) for result in results} == {("fail", True)}
+
+
 # --- the smallest adapter ---
 
 

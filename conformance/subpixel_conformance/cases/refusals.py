@@ -2,22 +2,44 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ..adapter import AdapterProtocol
+from ..adapter import OPERATIONS, AdapterProtocol
 from ..case import Case, Mismatch, Needs, Unavailable, claims_of
 from .arrays import labelled, small_integers
 
 Attempt = Callable[[AdapterProtocol, str], Any]
 
 
+class Answering:
+    """An adapter of which every operation has to raise in order to refuse: None is an answer, whatever becomes of it later."""
+
+    def __init__(self, adapter: AdapterProtocol) -> None:
+        self._adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._adapter, name)
+        if name not in OPERATIONS:
+            return found
+
+        def operation(*arguments: Any, **options: Any) -> Any:
+            value = found(*arguments, **options)
+            if value is None:
+                raise Mismatch("an exception refuses; got None")
+            return value
+
+        return operation
+
+
 def refused(adapter: AdapterProtocol, device: str, *, attempt: Attempt, asked: str, clause: str, case: str) -> None:
-    """Raise `Mismatch` when the attempt comes to a value. Any exception before that will do, whatever its type."""
+    """Raise `Mismatch` when the attempt comes to a value, None too. Any exception before that will do, whatever its type."""
     try:
-        value = attempt(adapter, device)
-    except (Mismatch, Unavailable):
+        value = attempt(cast("AdapterProtocol", Answering(adapter)), device)
+    except Mismatch as mismatch:
+        raise Mismatch(f"{clause} ({case}): {asked} must be refused; {mismatch.message}", clause=mismatch.clause) from mismatch
+    except Unavailable:
         raise
     except Exception:
         return

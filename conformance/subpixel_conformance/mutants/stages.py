@@ -88,6 +88,16 @@ def _rounded(scale: Any, *arguments: Any, factors: Any = None, **options: Any) -
         return honest.plan_stages(2**doublings, *arguments, factors=(2,) * doublings, **options)
 
 
+def _none_or_a_plan(*arguments: Any, factors: Any = None, **options: Any) -> honest.Plan | None:
+    """Return None where the factors do not reach the scale."""
+    try:
+        return honest.plan_stages(*arguments, factors=factors, **options)
+    except ValueError:
+        if factors is None:
+            raise
+        return None
+
+
 def wrong_plans() -> Iterator[Mutant]:
     """Yield plans that are counted or chosen wrongly."""
     rows: list[tuple[str, str, str, Callable[..., Any]]] = [
@@ -110,6 +120,9 @@ def wrong_plans() -> Iterator[Mutant]:
         claims={"refusals": ("ER-007",)},
         history="int(log2(scale)) stages",
         plan_stages=_rounded,
+    )
+    yield mutant(
+        "None for a plan that cannot be", "ER-007", operations="plan_stages", claims={"refusals": ("ER-007",)}, plan_stages=_none_or_a_plan
     )
 
 

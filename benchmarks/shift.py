@@ -1,7 +1,8 @@
 """The phase shift and its inverse beside a copy of the same bytes and beside everyone else's, forward and backward.
 
-    python benchmarks/shift.py --json reports/shift.json --plot reports/shift.png          # every pair of values of the grid once: minutes
-    python benchmarks/shift.py --full --json reports/shift-full.json                       # all of it: hours
+    python benchmarks/shift.py --json reports/shift.json --plot reports/shift.png    # every three values of the grid once: minutes
+    python benchmarks/shift.py --strength 2                                          # every pair: a minute
+    python benchmarks/shift.py --full --json reports/shift-full.json                 # all of it: hours
 
 Every competitor of a case is timed in the same rounds, after it was shown to be right. A ratio is the median of the rounds' ratios.
 """
@@ -53,20 +54,20 @@ def every(framework: str) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def pairwise(framework: str) -> list[dict[str, Any]]:
-    """Return rows in which every two values of two axes that can meet do meet, chosen greedily: the same ones every time.
+def covering(framework: str, strength: int) -> list[dict[str, Any]]:
+    """Return rows in which every so many values of as many axes that can meet do meet, chosen greedily: the same ones every time.
 
     Among equals the first is taken of a sequence that was shuffled with a fixed seed, so that no value is preferred.
     """
     rows = list(every(framework))
     random.Random(0).shuffle(rows)
-    pairs = {id(row): set(combinations(row.items(), 2)) for row in rows}
-    missing = set().union(*pairs.values())
+    meeting = {id(row): set(combinations(row.items(), strength)) for row in rows}
+    missing = set().union(*meeting.values())
     chosen = []
     while missing:
-        best = max(rows, key=lambda row: len(pairs[id(row)] & missing))
+        best = max(rows, key=lambda row: len(meeting[id(row)] & missing))
         chosen.append(best)
-        missing -= pairs[id(best)]
+        missing -= meeting[id(best)]
     return chosen
 
 
@@ -74,7 +75,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time every case of the grid."""
     rows = []
     clock = time.process_time if options.clock == "processor" else time.perf_counter
-    cases = [(f, row) for f in options.framework for row in (every(f) if options.full else pairwise(f))][: options.limit]
+    cases = [(f, row) for f in options.framework for row in (every(f) if options.full else covering(f, options.strength))][: options.limit]
     with Progress() as progress:
         for framework, row in progress.track(cases, description="cases"):
             case = Case(framework, **row)
@@ -165,7 +166,8 @@ def plot(report: Mapping[str, Any], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--framework", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
-    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--strength", type=int, default=3, help="so many axes of the grid have all their values combined")
+    parser.add_argument("--full", action="store_true", help="all of the grid")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(

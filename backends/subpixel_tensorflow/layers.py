@@ -249,12 +249,13 @@ def _depthwise(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolve every channel with its own kernel, without padding: x (N, *spatial, Ci), kernel (*k, Ci, 1).
 
     TensorFlow can differentiate the 2-D case everywhere. A line is a plane of one row; a volume is summed over the taps of its first axis.
+    Half precision is summed in float32: on some processors TensorFlow's own sums of it are off by more than SP-002 allows.
     """
-    if kernel.shape.rank == 4:
-        return tf.nn.depthwise_conv2d(x, kernel, strides=(1, 1, 1, 1), padding="VALID")
     if kernel.shape.rank == 3:
         return tf.squeeze(_depthwise(x[:, None], kernel[None]), 1)
     x, kernel, dtype = at_least_float32(x), at_least_float32(kernel), x.dtype
+    if kernel.shape.rank == 4:
+        return tf.cast(tf.nn.depthwise_conv2d(x, kernel, strides=(1, 1, 1, 1), padding="VALID"), dtype)
     samples, depth, *plane = extents(x)
     depth -= kernel.shape[0] - 1
     planes = [tf.reshape(x[:, t : t + depth], (samples * depth, *plane)) for t in range(kernel.shape[0])]  # (N * D', H, W, Ci)

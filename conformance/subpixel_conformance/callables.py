@@ -50,8 +50,10 @@ class Adapter:
         return {"eager": None}
 
     def to_native(self, array: np.ndarray, device: str) -> Any:
-        """Return a tensor of the framework."""
-        return array if self.framework is None else tensors.tensors_of(self.framework)(np.array(array, order="C"))
+        """Return a tensor of the framework: of torch in the memory of the array, of the others, which have no strides, in their own."""
+        if self.framework is None:
+            return array
+        return tensors.tensors_of(self.framework)(array if self.framework == "torch" else np.array(array, order="C"))
 
     def to_numpy(self, value: Any) -> Any:
         """Return the array behind a tensor. A list or a tuple is none, and stays what it is, to be refused."""

@@ -53,7 +53,31 @@ def to_numpy(value: Any) -> np.ndarray:
         (value,) = value
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":
+        return _bfloat16(value)
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def torch_tensor(array: np.ndarray) -> Any:
+    """Return the tensor of torch of these values, in this memory as far as torch has such.
+
+    Memory that torch cannot have, unaligned, read-only or with reversed axes, is copied.
+    """
+    import torch
+
+    if not array.flags.writeable or not array.flags.aligned or any(stride < 0 or stride % array.itemsize for stride in array.strides):
+        array = array.copy()
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _bfloat16(value: Any) -> np.ndarray:
+    """Return the values of a tensor of torch, on the CPU, as the type of ml_dtypes."""
+    import ml_dtypes
+    import torch
+
+    return np.asarray(value.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16))
 
 
 def framework_of(module: str) -> str | None:
@@ -65,9 +89,7 @@ def framework_of(module: str) -> str | None:
 def tensors_of(framework: str) -> ToNative:
     """Return what turns an array into a tensor of the framework."""
     if framework == "torch":
-        import torch
-
-        return torch.from_numpy
+        return torch_tensor
     if framework == "tensorflow":
         import tensorflow as tf
 

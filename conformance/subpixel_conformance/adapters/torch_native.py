@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from subpixel_conformance.adapters import tensors
 from subpixel_conformance.adapters.one_factor import one_factor
 
 DTYPES = (
@@ -53,20 +54,11 @@ class TorchNative:
 
     def to_native(self, array: np.ndarray, device: str) -> torch.Tensor:
         """Return the tensor of these values and, as far as torch has such strides, of this memory layout."""
-        if not array.flags.writeable or not array.flags.aligned or any(stride < 0 or stride % array.itemsize for stride in array.strides):
-            array = array.copy()
-        if array.dtype.name == "bfloat16":
-            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
-        return torch.from_numpy(array).to(device)
+        return tensors.torch_tensor(array).to(device)
 
     def to_numpy(self, value: torch.Tensor) -> np.ndarray:
         """Return the values; bfloat16 as the type of ml_dtypes."""
-        value = value.detach().cpu()
-        if value.dtype == torch.bfloat16:
-            import ml_dtypes
-
-            return value.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-        return value.numpy()
+        return tensors.to_numpy(value)
 
     def device_of(self, value: torch.Tensor) -> str:
         """Return "cpu" or "cuda"."""

@@ -3,7 +3,7 @@
 from functools import cache
 
 from ..case import Case
-from . import equivalence, execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
+from . import combined, equivalence, execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
 
 PROFILES = ("quick", "full")
 REAL = ("float32", "float64", "float16", "bfloat16")
@@ -32,5 +32,6 @@ def all_cases(profile: str = "quick", seed: int = 0, dtype: str = "float32") -> 
         *init.cases(profile, real),
         *layer.cases(profile, real),
         *(case for area in (precision, stages, equivalence, unet, weights) for case in area.cases(profile)),
+        *combined.cases(profile),
         *sampled.cases(profile, seed, dtype, real),
     )

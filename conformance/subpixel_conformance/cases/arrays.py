@@ -83,7 +83,7 @@ def special_bits(dtype: str, size: int) -> np.ndarray:
     patterns += [infinity | 1, infinity | 6, 1, sign | 1, (1 << mantissa) - 1, 1 << mantissa, infinity - 1, sign | (infinity - 1)]
     bits = np.dtype(f"uint{exponent + mantissa + 1}")
     count = size * (2 if dtype.startswith("complex") else 1)
-    bit_patterns = [patterns[(j // 2) % len(patterns)] if j % 2 == 0 else one + j for j in range(count)]
+    bit_patterns = [patterns[(j // 2) % len(patterns)] if j % 2 == 0 else one + j % 16384 for j in range(count)]
     return np.array(bit_patterns, dtype=bits).view(wide)
 
 

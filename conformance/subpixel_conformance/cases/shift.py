@@ -191,24 +191,31 @@ def empty(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, cas
         raise Mismatch(difference.message(clause, case), reproduction=reproduction(adapter, call, Labelled(x, source), difference))
 
 
-def keeps_bits(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
+def keeps_bits(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, layout: str = "contiguous") -> None:
     """Demand that the bit patterns and the dtype come out that went in. Where they are is judged by PS-001 to PS-004."""
     x = special_bits(call.dtype, prod(call.shape)).reshape(call.shape)
-    y = call.run(adapter, device, x)
+    y = adapter.to_numpy(call.function(adapter)(adapter.to_native(laid_out(x, layout, call), device)))
     difference = compare.kind(y, call.output_shape, x.dtype)
     if difference is not None:
         raise Mismatch(difference.message(clause, case))
-    before, after = sorted(map(bytes, compare.raw(x))), sorted(map(bytes, compare.raw(y)))
-    if before != after:
+    if not np.array_equal(_sorted_words(x), _sorted_words(y)):
+        before, after = sorted(map(bytes, compare.raw(x))), sorted(map(bytes, compare.raw(y)))
         lost = next(pattern for pattern in before if pattern not in after or before.count(pattern) != after.count(pattern))
         text = np.frombuffer(lost, dtype=x.dtype)[0]
         raise Mismatch(f"{clause} ({case}): the bit pattern 0x{lost[::-1].hex()} ({text}) must come out as often as it went in")
 
 
-def keeps_result(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
+def _sorted_words(x: np.ndarray) -> np.ndarray:
+    """Return the bits of every value as one or two integers, shape (size, words), in a sequence that their places do not matter for."""
+    words = compare.raw(x).view(f"u{min(x.itemsize, 8)}")
+    return words[np.lexsort(words.T)]
+
+
+def keeps_result(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, layout: str = "contiguous") -> None:
     """Demand that a result stays what it is when the operation is called again: it is a copy, not a place that is written anew."""
     x = labelled(call.shape, call.dtype)[0]
-    first, second = (adapter.to_native(array.copy(), device) for array in (x.array, x.array[::-1].copy()))
+    other = x.array.reshape(-1)[::-1].reshape(call.shape)
+    first, second = (adapter.to_native(laid_out(array, layout, call), device) for array in (x.array, other))
     function = call.function(adapter)
     y = function(first)
     before = adapter.to_numpy(y).copy()
@@ -218,10 +225,10 @@ def keeps_result(adapter: AdapterProtocol, device: str, *, call: Call, clause: s
         raise Mismatch(difference.message(clause, case, "after another call, the result of the first, y"))
 
 
-def leaves_input(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
+def leaves_input(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, layout: str = "contiguous") -> None:
     """Demand that the input has the same bytes afterwards, both the native tensor and the array that it was made of."""
     x = labelled(call.shape, call.dtype)[0]
-    array = x.array.copy()
+    array = laid_out(x.array, layout, call)
     native = adapter.to_native(array, device)
     adapter.to_numpy(call.function(adapter)(native))
     for what, after in [("the input", adapter.to_numpy(native)), ("the array behind the input", array)]:
@@ -232,19 +239,19 @@ def leaves_input(adapter: AdapterProtocol, device: str, *, call: Call, clause: s
 
 def any_memory(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, layout: str) -> None:
     """Demand that the result for this memory layout is the one for a contiguous copy."""
-    x = labelled(call.shape, call.dtype)[0]
-    view = LAYOUTS[layout](x.array)
-    expected = call.run(adapter, device, x.array)
-    y = adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device)))
-    call.demand_equal(adapter, clause, f"{case}, as compared with a contiguous copy", x, y, expected)
-    if layout == "strided":
-        wide = adapter.to_native(_wider(x.array), device)
-        try:
-            native = wide[..., ::2]
-        except Exception:
-            return  # a native tensor that has no slices has no strides either
-        y = adapter.to_numpy(call.function(adapter)(native))
-        call.demand_equal(adapter, clause, f"{case}, sliced as a native tensor", x, y, expected)
+    for x in labelled(call.shape, call.dtype):
+        view = laid_out(x.array, layout, call)
+        expected = call.run(adapter, device, x.array)
+        y = adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device)))
+        call.demand_equal(adapter, clause, f"{case}, as compared with a contiguous copy", x, y, expected)
+        if layout == "strided":
+            wide = adapter.to_native(_wider(x.array), device)
+            try:
+                native = wide[..., ::2]
+            except Exception:
+                return  # a native tensor that has no slices has no strides either
+            y = adapter.to_numpy(call.function(adapter)(native))
+            call.demand_equal(adapter, clause, f"{case}, sliced as a native tensor", x, y, expected)
 
 
 def _wider(x: np.ndarray) -> np.ndarray:
@@ -284,7 +291,8 @@ def _other_axis_order(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(x, 0, -1)).transpose(x.ndim - 1, *range(x.ndim - 1))
 
 
-LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+_LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "contiguous": np.copy,
     "strided": _strided,
     "reversed": _reversed,
     "fortran": _fortran,
@@ -292,6 +300,17 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "unaligned": _unaligned,
     "read-only": _read_only,
 }
+LAYOUTS = ("strided", "reversed", "fortran", "transposed", "other-format", "unaligned", "read-only")
+"""What PS-012 names, and the memory of the other data format: ``torch.channels_last``, for one."""
+
+
+def laid_out(x: np.ndarray, layout: str, call: Call) -> np.ndarray:
+    """Return ``x``, an input of ``call``, in other memory that nothing else uses."""
+    if layout != "other-format":
+        return _LAYOUTS[layout](x.copy())
+    axes = (len(call.batch), x.ndim - 1)
+    here, there = axes if call.data_format == "channels_first" else axes[::-1]
+    return np.moveaxis(np.moveaxis(x, here, there).copy(order="C"), there, here)
 
 
 def undone(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:

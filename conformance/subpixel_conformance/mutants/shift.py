@@ -244,7 +244,7 @@ def wrong_shifts() -> Iterator[Mutant]:
         ("the dtype promoted", _promoted, f"PS-009 PS-010 {EVERY_ORDER}", ""),
         ("the input modified", _in_place, "PS-011", ""),
         ("needs contiguous memory", _needs_contiguous, "PS-012", ""),
-        ("a scale of 1 reverses", _scale_one_wrong, "PS-008", ""),
+        ("a scale of 1 reverses", _scale_one_wrong, "PS-008", EVERY_ORDER),
         ("a factor of 1 refused", _refuses_scale_one, "PS-008", "PS-003 PS-004 PS-005 " + EVERY_ORDER),
         ("crashes on empty input", _empty_crashes, "PS-009", ""),
     ]

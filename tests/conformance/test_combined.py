@@ -39,16 +39,27 @@ def test_what_is_expected_is_the_oracles(operation, data_format, scale, batch, s
 @pytest.mark.parametrize(("claims", "strength"), [(CLAIMS, 2), (FEW, 3)], ids=["every pair", "every triple"])
 def test_every_combination_of_what_is_claimed_is_in_some_row(claims, strength):
     levels = combined.circumstances(claims)
-    rows = combined.rows(levels, claims, strength)
+    found = combined.rows(levels, claims, strength)
+    calls = [combined.call_of(row) for row in found]
     for names in combinations(levels, strength):
         asked = {values for values in product(*(levels[name] for name in names)) if possible(dict(zip(names, values, strict=True)))}
-        assert asked <= {tuple(row[name] for name in names) for row in rows}
-    assert all(row["ndim"] < 3 for row in rows if row["scale"] == combined.LARGE)
-    assert max(prod(combined.call_of(row).shape) for row in rows) <= 100_000
+        assert asked <= {tuple(row[name] for name in names) for row in found}
+    assert max(prod(call.scale) for call in calls) <= combined.BLOCK
+    assert max(prod(call.shape) for call in calls) <= 100_000
 
 
 def possible(some):
-    return not (some.get("scale") == combined.LARGE and some.get("ndim", 2) > 2)
+    return prod(combined.factors(some.get("scale", "2"), some.get("ndim", 2))) <= combined.BLOCK
+
+
+def test_one_of_something_is_combined_with_everything_else():
+    levels = combined.circumstances(CLAIMS)
+    found = combined.rows(levels, CLAIMS, 2)
+    for one in combined.ONES:
+        (name,) = one
+        for other in set(levels) - {name}:
+            with_one = {row[other] for row in found if row[name] == one[name]}
+            assert {level for level in levels[other] if possible({name: one[name], other: level})} <= with_one
 
 
 def test_nothing_is_asked_that_is_not_claimed():

@@ -63,7 +63,7 @@ def test_tensorflow_meets_what_it_documents(runs):
 def test_torch_meets_what_it_documents_except_that_unshuffling_nothing_keeps_the_shape(runs):
     found = wrong(judged(runs, "torch-native"))
     assert found
-    assert all(name.startswith(("IP-003/empty", "IP-001/sampled")) for name in found)
+    assert all(name.startswith(("IP-003/empty", "IP-003/combined-inverse-empty", "IP-001/sampled")) for name in found)
     assert any(name.startswith("IP-003/empty") for name in found)
     assert all("must be shape" in result.message for result in found.values())
 
@@ -81,7 +81,8 @@ def test_keras_on_jax_and_torch_is_crd_in_channels_first_alone(runs, name):
     found = wrong(run)
     assert {"PS-001", "PS-005", "IP-001"} <= {clause for result in found.values() for clause in result.clauses}
     assert {result.order_found for result in found.values()} == {"CRD"}
-    assert all(formats(case) == {"channels_first"} for case in found if "sampled" not in case)
+    assert all(formats(case) == {"channels_first"} for case in found if formats(case))
+    assert found["PS-001/combined-DCR"].message.endswith("; wrong for data_format=channels_first")
     labelled = [result for result in run.results if result.clauses[0] in ("PS-001", "IP-001") and result.status in runner.JUDGED]
     labelled = [result for result in labelled if formats(result.case)]
     assert all((result.status == "pass") == ("channels_last" in result.case) for result in labelled)

@@ -26,7 +26,7 @@ Check = Callable[[Row], None]
 """Raises `Mismatch` where the implementation is wrong in these circumstances."""
 
 STRENGTH = {"quick": 2, "full": 3}
-SIZE = 4096
+SIZE = 8192
 """The most values in a tensor; of larger ones, ``strength`` sizes at a time stay as they are."""
 
 # --- the circumstances: the simplest level first ---
@@ -35,11 +35,11 @@ SCALES: dict[str, tuple[int, ...]] = {"2": (2,) * 4, "3": (3,) * 4, "4": (4,) * 
 SPATIAL = {"3": (1, 1, 2, 3), "8": (1, 1, 2, 8), "9": (1, 1, 2, 9), "16": (1, 1, 2, 16), "tall": (8, 2, 1, 1)}
 CHANNELS = (2, 3, 8, 9, 16)
 BATCHES: dict[int, list[tuple[int, ...]]] = {0: [()], 1: [(2,), (8,), (9,)], 2: [(2, 3)], 3: [(2, 1, 3)]}
-ONES: tuple[dict[str, Any], ...] = ({"channels": 1}, {"scale": "1"}, {"spatial": "1"}, {"batch": (1,)})
-"""Sizes of one, in rows of their own: many a wrong order looks right there."""
+ONES: tuple[dict[str, Any], ...] = ({"ndim": 1}, {"channels": 1}, {"scale": "1"}, {"spatial": "1"}, {"batch": (1,)})
+"""One of something, in rows of its own: many a wrong order looks right there."""
 SIZES = ("channels", "spatial", "batch", "scale")
-LARGE = "9"
-"""Nine on every axis is for one axis or two: on three it is 729 channels for each that comes out."""
+BLOCK = 128
+"""The most positions in a block: nine on every axis is for one axis or two, four for three at most."""
 
 
 def factors(scale: str, ndim: int) -> tuple[int, ...]:
@@ -47,6 +47,10 @@ def factors(scale: str, ndim: int) -> tuple[int, ...]:
     if scale == "1":
         return (1,) * ndim
     return {"2x3": (5,), "3x2": (7,)}.get(scale, SCALES[scale][:1]) if ndim == 1 else SCALES[scale][:ndim]
+
+
+def _takes(ndim: int, scale: str) -> bool:
+    return prod(factors(scale, ndim)) <= BLOCK
 
 
 def extents(spatial: str, ndim: int) -> tuple[int, ...]:
@@ -59,8 +63,7 @@ def extents(spatial: str, ndim: int) -> tuple[int, ...]:
 def circumstances(claims: Claims) -> dict[str, tuple[Any, ...]]:
     """Return the levels of every circumstance that an implementation claims."""
     scales = [name for name in SCALES if claims.anisotropic or len(set(SCALES[name])) == 1]
-    if not {1, 2} & set(claims.ndims):
-        scales.remove(LARGE)
+    scales = [name for name in scales if any(_takes(ndim, name) for ndim in claims.ndims)]
     return {
         "order": tuple(claims.orders),
         "data_format": tuple(claims.data_formats),
@@ -88,24 +91,29 @@ def _dtypes(claims: Claims) -> tuple[str, ...]:
 
 
 def rows(levels: Mapping[str, tuple[Any, ...]], claims: Claims, strength: int) -> list[dict[str, Any]]:
-    """Return the rows: those of ordinary sizes, then those where one size is one."""
-    found = _ordinary(levels, strength)
+    """Return the rows: those without one of anything, then those with one of something."""
+    several = tuple(ndim for ndim in levels["ndim"] if ndim > 1)
+    found = _rows({**levels, "ndim": several}, strength, {}) if several else []
     for one in ONES:
-        if ("scale" in one and not claims.scale_one) or ("batch" in one and 1 not in claims.batch_ndims):
+        if ("scale" in one and not claims.scale_one) or (one.items() & {("batch", (1,))} and 1 not in claims.batch_ndims):
             continue
-        ordinary = {name: values[:2] if name in SIZES else values for name, values in levels.items() if name not in one}
-        found += [{**row, **one} for row in covering_array(ordinary, strength - 1)]
+        if "ndim" in one and 1 not in claims.ndims:
+            continue
+        found += _rows(levels, strength - 1 if several else strength, one)
     return found
 
 
-def _ordinary(levels: Mapping[str, tuple[Any, ...]], strength: int) -> list[dict[str, Any]]:
-    """Return a covering array without tensors that cannot be, or that are above `SIZE` and can be avoided."""
+def _rows(levels: Mapping[str, tuple[Any, ...]], strength: int, fixed: Row) -> list[dict[str, Any]]:
+    """Return a covering array, ``fixed`` in each row, without tensors that cannot be, or that are above `SIZE` and can be avoided."""
+    free = {name: values for name, values in levels.items() if name not in fixed}
     covered: set[Any] = set()
     found = []
-    possible = (row for whole in covering_array(levels, strength) for row in _possible(whole, levels))
+    possible = (
+        row for some in covering_array(free, strength) for row in _possible({name: {**some, **fixed}[name] for name in levels}, levels)
+    )
     for whole in sorted(possible, key=lambda row: prod(call_of(row).shape)):
-        for row in [whole] if prod(call_of(whole).shape) <= SIZE else _smaller(whole, levels, strength):
-            new = set(combinations(row.items(), strength)) - covered
+        for row in [whole] if prod(call_of(whole).shape) <= SIZE else _smaller(whole, free, strength):
+            new = set(combinations(((name, row[name]) for name in free), strength)) - covered
             if new:
                 found.append(row)
                 covered |= new
@@ -113,18 +121,21 @@ def _ordinary(levels: Mapping[str, tuple[Any, ...]], strength: int) -> list[dict
 
 
 def _possible(row: dict[str, Any], levels: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Yield the row or, of many axes with large factors, the row with each of both alone."""
-    if row["scale"] != LARGE or row["ndim"] < 3:
+    """Yield the row or, where a block would be too large, the row with other factors and the row with fewer axes."""
+    if _takes(row["ndim"], row["scale"]):
         yield row
         return
-    yield {**row, "scale": levels["scale"][1]}
-    yield {**row, "ndim": min(levels["ndim"])}
+    yield {**row, "scale": next(scale for scale in levels["scale"] if _takes(row["ndim"], scale))}
+    fewer = [ndim for ndim in levels["ndim"] if _takes(ndim, row["scale"])]
+    if fewer:
+        yield {**row, "ndim": max(fewer)}
 
 
-def _smaller(row: Row, levels: Mapping[str, tuple[Any, ...]], strength: int) -> Iterator[dict[str, Any]]:
+def _smaller(row: Row, free: Mapping[str, tuple[Any, ...]], strength: int) -> Iterator[dict[str, Any]]:
     """Yield the row with all but ``strength`` sizes at their simplest level, in every way."""
-    for kept in combinations(SIZES, strength):
-        yield {**row, **{size: levels[size][0] for size in SIZES if size not in kept}}
+    sizes = [size for size in SIZES if size in free]
+    for kept in combinations(sizes, strength):
+        yield {**row, **{size: free[size][0] for size in sizes if size not in kept}}
 
 
 def call_of(row: Row, operation: str = "phase_shift") -> Call:
@@ -240,17 +251,26 @@ def combined(
     if order is not None:
         levels["order"] = (order,)
 
+    right: list[Row] = []
+    left: list[Exception] = []
+
     def holds(row: Row) -> None:
         call = call_of(row, operation)
         if check is follows_formula:
             check(adapter, device, call=call, clause=clause, case=case)
             return
         failure = _failure(lambda row: check(adapter, device, call=call, clause=clause, case=case, layout=row["memory"]), row)
+        if failure is None:
+            right.append(row)
+            return
         formula = partial(follows_formula, adapter, device, call=call, clause=clause, case=case)
-        if failure is not None and _failure(lambda row: formula(), row) is None:  # where the formula fails it is that which is reported
+        if _failure(lambda row: formula(), row) is None:
             raise failure
+        left.append(failure)  # where the formula fails it is that which is reported
 
     judged(levels, asked, holds)
+    if left and not right:
+        raise left[0]
 
 
 def _without(asked: Iterable[Row], name: str) -> list[dict[str, Any]]:

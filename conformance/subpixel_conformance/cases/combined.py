@@ -352,7 +352,7 @@ def one_shape(adapter: AdapterProtocol, device: str, *, operation: str, order: s
 def large(adapter: AdapterProtocol, device: str, *, operation: str, order: str, clause: str, case: str) -> None:
     """Demand the formula where a sample has more values than 16 bits can count."""
     claims = claims_of(adapter)
-    batch = next(batch for axes, (batch, *_) in BATCHES.items() if axes in sorted(claims.batch_ndims, key=lambda n: n != 1))
+    batch, *_ = BATCHES[min(claims.batch_ndims, key=lambda axes: (axes != 1, axes))]
     for ndim in sorted(claims.ndims, key=lambda ndim: ndim != 2)[:1]:
         spatial = {1: (16411,), 2: (129, 65), 3: (3, 22, 65), 4: (2, 3, 11, 33)}[ndim]
         for data_format in claims.data_formats:

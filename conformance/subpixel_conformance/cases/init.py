@@ -282,10 +282,15 @@ GEOMETRIES = (
     ((1, 1, 5, 3), (2, 2)),
     ((2, 1, 3, 4, 2), (2, 1, 3)),
     ((1, 2, 9, 10), (3, 3)),
+    ((3, 2, 3, 3), (5, 5)),
+    ((2, 2, 2, 3, 2), (2, 2, 2)),
 )
-"""(base shape, scale); one of them has one tap, as the pointwise kernel of a separable layer, one more than eight channels in and out."""
+"""(base shape, scale); one of them has one tap, as the pointwise kernel of a separable layer, one more than eight channels in and out.
 
-MORE = (((3, 2, 4, 2), (3, 2)), ((3, 3, 2, 3), (4, 4)), ((5, 2, 3), (4,)), ((2, 2, 2, 3, 2), (2, 2, 2)), ((3, 2, 4, 1), (2, 3)))
+One has as many channels in as out, and factors above 4.
+"""
+
+MORE = (((3, 2, 4, 2), (3, 2)), ((3, 3, 2, 3), (4, 4)), ((5, 2, 3), (4,)), ((3, 2, 4, 1), (2, 3)))
 
 
 def _slug(order: str, scale: tuple[int, ...], *rest: str) -> str:

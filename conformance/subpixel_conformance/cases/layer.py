@@ -190,10 +190,12 @@ def box(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], scale:
     return Evidence(ratio)
 
 
-def blurred_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> Evidence:
+def blurred_layer(
+    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str, batch: int = 2
+) -> Evidence:
     """Demand that a layer with blur is the layer, then the box of its scale."""
     parameters = parameters_for(config, integers=True)
-    x = small_integers((2, *spatial, config.in_channels), config.dtype)
+    x = small_integers((batch, *spatial, config.in_channels), config.dtype)
     y = expected_layer(x, config, parameters)
     bound = blurred_bound(y.astype(np.longdouble), 0.0, config.scale, config.dtype)
     ratio, difference = compare.within(run_layer(adapter, device, config, parameters, x), oracle.box_blur(y, config.scale), bound)
@@ -256,7 +258,11 @@ def convolution(
     dtype: str,
     case: str,
 ) -> Evidence:
-    """Demand that the convolution is the sum: exactly on integers, within CV-003 on real numbers."""
+    """Demand that the convolution is the sum: exactly on integers, within CV-003 on real numbers.
+
+    ``data``: integers, normal, cancelling (S much larger than R), or uneven: normal values, of which those first on the last axis are 2^60
+    times the size of all others, so that an error in proportion to the largest value is seen wherever that value is no term.
+    """
     if data == "integers":
         x, weights = small_integers(shape, dtype), small_integers(kernel, dtype, start=500, modulus=3)
         offset = small_integers(kernel[-1:], dtype, start=77)
@@ -265,6 +271,9 @@ def convolution(
     if data == "cancelling":
         half = kernel[-2] // 2
         x[..., half : 2 * half], weights[..., half : 2 * half, :] = x[..., :half], -weights[..., :half, :]
+    if data == "uneven":
+        x[..., 1:, :] *= x.dtype.type(2.0**-60)
+        offset *= x.dtype.type(2.0**-60)
     term = offset if bias else None
     exact = oracle.conv(x, weights, term, padding=padding)
     absolute = oracle.conv(np.abs(x), np.abs(weights), np.abs(offset) if bias else None, padding=padding)
@@ -290,6 +299,8 @@ def transposed(
     data: str,
     clause: str,
     case: str,
+    batch: int = 3,
+    inputs: int = 3,
 ) -> Evidence:
     """Demand that the transposed convolution is the scattered sum: exactly on integers, within CV-003 on real numbers.
 
@@ -297,15 +308,17 @@ def transposed(
     """
     spatial = (4, 5, 3)[: len(stride)]
     if data == "integers":
-        x, weights = small_integers((3, *spatial, 3), dtype), small_integers((*kernel, 3, 2), dtype, start=300)
+        x, weights = small_integers((batch, *spatial, inputs), dtype), small_integers((*kernel, inputs, 2), dtype, start=300)
         offset = small_integers((2,), dtype, start=78) + dtype_of(dtype).type(3)
     else:
-        x, weights, offset = (normal(shape, dtype, seed) for seed, shape in ((1, (3, *spatial, 3)), (2, (*kernel, 3, 2)), (3, (2,))))
+        x, weights, offset = (
+            normal(shape, dtype, seed) for seed, shape in ((1, (batch, *spatial, inputs)), (2, (*kernel, inputs, 2)), (3, (2,)))
+        )
     term = offset if bias else None
     options = {"stride": stride, "padding": padding, "output_padding": output_padding}
     exact = oracle.conv_transpose(x, weights, term, **options)
     absolute = oracle.conv_transpose(np.abs(x), np.abs(weights), np.abs(offset) if bias else None, **options)
-    bound = compare.sum_bound(exact, absolute, prod(kernel) * 3 + 1, dtype, offset if bias else 0.0)
+    bound = compare.sum_bound(exact, absolute, prod(kernel) * inputs + 1, dtype, offset if bias else 0.0)
     bound = np.zeros_like(exact) if data == "integers" else bound
     native = [None if value is None else adapter.to_native(value, device) for value in (x, weights, term)]
     ratio, difference = compare.within(adapter.to_numpy(adapter.conv_transpose(*native, **options)), exact, bound)
@@ -342,6 +355,12 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
 
 WIDE = ((9, 2, 65, 9), (1, 2, 9, 10))
 """Shapes of an input and a kernel beyond the widths that code is blocked by: eight samples, eight channels, 64 positions."""
+COUNTS = ((1, 2), (2, 1), (2, 8), (2, 16))
+"""(samples, channels in) for which code has short cuts: one of either, and channels that fill a vector."""
+
+
+def _counted(batch: int, inputs: int) -> str:
+    return f"{batch}-of-{inputs}"
 
 
 def _convolution_cases(full: bool, bulk: str) -> Iterator[Case]:
@@ -356,15 +375,26 @@ def _convolution_cases(full: bool, bulk: str) -> Iterator[Case]:
     shape, kernel = WIDE
     wide = partial(convolution, shape=shape, kernel=kernel, padding="same", bias=True, data="integers", dtype=bulk, case=case)
     yield Case(case, ("CV-001",), "layer", Needs(("conv",), ndim=2, dtype=bulk), wide)
+    for batch, inputs in COUNTS:
+        case = f"CV-001/{_counted(batch, inputs)}-{bulk}"
+        options: dict[str, Any] = {"shape": (batch, 5, 6, inputs), "kernel": (3, 2, inputs, 3), "padding": "same", "bias": True}
+        check = partial(convolution, data="integers", dtype=bulk, case=case, **options)
+        yield Case(case, ("CV-001",), "layer", Needs(("conv",), ndim=2, dtype=bulk), check)
     paddings: list[tuple[str, Any, tuple[int, int]]] = [("same", "same", k) for k in [(1, 2), (2, 3), (4, 5), (5, 4), (4, 2), (7, 8)]]
-    paddings += [("valid", "valid", (3, 2)), ("pairs", ((2, 0), (1, 3)), (3, 2)), ("pairs", ((0, 1), (0, 0)), (2, 4))]
+    paddings += [
+        ("valid", "valid", (3, 2)),
+        ("pairs", ((2, 0), (1, 3)), (3, 2)),
+        ("pairs", ((0, 1), (0, 0)), (2, 4)),
+        ("pairs", ((1, 0), (2, 3)), (1, 1)),
+    ]
     for slug, padding, taps in paddings:
         case = f"CV-002/{_slug(slug, taps, *(padding if slug == 'pairs' else ()))}"
         check = partial(
             convolution, shape=(3, 5, 6, 3), kernel=(*taps, 3, 2), padding=padding, bias=True, data="integers", dtype=bulk, case=case
         )
         yield Case(case, ("CV-002",), "layer", Needs(("conv",), ndim=2, dtype=bulk), check)
-    for data, dtype in product(("normal", "cancelling"), ("float32", "float64", "float16", "bfloat16")):
+    rows_of_data = [*product(("normal", "cancelling"), ("float32", "float64", "float16", "bfloat16"))]
+    for data, dtype in [*rows_of_data, ("uneven", "float32"), ("uneven", "float64")]:
         for taps, channels in [((3, 3), 6), ((1, 1), 16), ((5, 3), 32)] if full else [((3, 3), 6)]:
             case = f"CV-003/{_slug(data, taps, channels, dtype)}"
             kernel = (*taps, channels, 4)
@@ -381,19 +411,25 @@ def _convolution_cases(full: bool, bulk: str) -> Iterator[Case]:
     rows += [((3,), (2,), (0,), (1,)), ((4,), (3,), (2,), (0,)), ((2, 3, 2), (2, 1, 3), (0, 1, 0), (1, 0, 0))]
     for (taps, stride, padding, output_padding), bias in product(rows, (True, False)):
         case = f"CV-004/{_slug(taps, 'stride', stride, 'padding', padding, output_padding)}{'-bias' if bias else ''}"
-        options: dict[str, Any] = {"kernel": taps, "stride": stride, "padding": padding, "output_padding": output_padding, "bias": bias}
+        options = {"kernel": taps, "stride": stride, "padding": padding, "output_padding": output_padding, "bias": bias}
         needs = Needs(("conv_transpose",), ndim=len(stride), dtype=bulk)
         yield Case(
             case, ("CV-004",), "layer", needs, partial(transposed, dtype=bulk, data="integers", clause="CV-004", case=case, **options)
         )
+    counted = [((3, 2), (1, 1), (1, 0), (0, 0), 3, 8), ((1, 1), (2, 3), (0, 0), (1, 0), 3, 1), ((3, 4), (2, 2), (1, 1), (0, 1), 1, 2)]
+    for taps, stride, padding, output_padding, batch, inputs in counted:
+        case = f"CV-004/{_slug(taps, 'stride', stride, 'padding', padding, output_padding)}-{_counted(batch, inputs)}"
+        options = {"kernel": taps, "stride": stride, "padding": padding, "output_padding": output_padding, "bias": True}
+        check = partial(transposed, dtype=bulk, data="integers", clause="CV-004", case=case, batch=batch, inputs=inputs, **options)
+        yield Case(case, ("CV-004",), "layer", Needs(("conv_transpose",), ndim=2, dtype=bulk), check)
     for dtype in ("float32", "float64", "float16", "bfloat16"):
         case = f"CV-003/transposed-3x4-stride-2x4-{dtype}"
         options = {"kernel": (3, 4), "stride": (2, 4), "padding": (1, 0), "output_padding": (0, 0), "bias": True}
         check = partial(transposed, dtype=dtype, data="normal", clause="CV-003", case=case, **options)
         yield Case(case, ("CV-003", "CV-004"), "layer", Needs(("conv_transpose",), ndim=2, dtype=dtype), check)
-    for scale, dtype in product([(3,), (2, 3), (2, 2), (2, 1, 3)], ("float32", "float64", "float16", "int32")):
+    for scale, dtype in product([(3,), (2, 3), (2, 2), (2, 1, 3), (4, 4), (5, 4)], ("float32", "float64", "float16", "int32")):
         case = f"CV-005/{_slug(f'{len(scale)}d', scale, dtype)}"
-        shape = (2, *(3, 4, 2)[: len(scale)], 5)
+        shape = (1 if scale == (4, 4) else 2, *(3, 4, 2)[: len(scale)], 5)
         uneven = len(set(scale)) > 1
         needs = Needs(("nearest_upsample",), ndim=len(scale), anisotropic=uneven, scale_one=1 in scale, dtype=dtype)
         yield Case(case, ("CV-005",), "layer", needs, partial(nearest, shape=shape, scale=scale, dtype=dtype, case=case))
@@ -410,6 +446,7 @@ def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
         ("no-bias", 2, (3, 2), (2, 3), "same", False),
         ("valid", 2, (3, 2), (2, 3), "valid", True),
         ("pairs", 2, (3, 2), (3, 2), ((2, 0), (1, 3)), True),
+        ("one-tap-pairs", 2, (1, 1), (2, 2), ((1, 0), (2, 3)), True),
         ("1d", 1, (3,), (3,), "same", True),
         ("3d", 3, (2, 3, 1), (2, 2, 2), "same", True),
         ("3d-uneven", 3, (1, 2, 3), (2, 1, 3), "same", True),
@@ -425,6 +462,11 @@ def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
         config = LayerConfig(2, inputs, outputs, tuple(taps), (2, 2), order, dtype=bulk)
         case = f"SC-001/{_slug(order, 'wide', bulk)}"
         check = partial(exact_layer, config=config, spatial=tuple(extents), clause="SC-001", case=case, batch=batch)
+        yield Case(case, ("SC-001", "SC-003"), "layer", needs_layer(config), check)
+    for (batch, inputs), order in product(COUNTS, ORDERS):
+        config = LayerConfig(2, inputs, 2, (3, 2), (2, 2), order, dtype=bulk)
+        case = f"SC-001/{_slug(order, _counted(batch, inputs), bulk)}"
+        check = partial(exact_layer, config=config, spatial=(4, 5), clause="SC-001", case=case, batch=batch)
         yield Case(case, ("SC-001", "SC-003"), "layer", needs_layer(config), check)
     for (ndim, scale), order, bias in product([(1, (3,)), (2, (2, 3)), (2, (2, 2)), (3, (2, 1, 3))], ORDERS, (True, False)):
         if not full and (not bias or ndim != 2):
@@ -468,6 +510,11 @@ def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
         case = f"SC-004/{_slug(order, *factors, activation or 'linear', width or 'default')}{'' if bias else '-no-bias'}"
         check = partial(exact_layer, config=config, spatial=SPATIAL[ndim], clause="SC-004", case=case)
         yield Case(case, ("SC-004",), "layer", needs_layer(config), check)
+    for order in ORDERS:
+        config = LayerConfig(2, 3, 2, (3, 2), (4, 4), order, factors=((2, 2), (2, 2)), width=2, activation="relu", dtype=dtype)
+        case = f"SC-004/{_slug(order, *(config.factors or ()), _counted(1, 3))}"
+        check = partial(exact_layer, config=config, spatial=(4, 5), clause="SC-004", case=case, batch=1)
+        yield Case(case, ("SC-004",), "layer", needs_layer(config), check)
 
 
 def _separable_cases(full: bool, bulk: str) -> Iterator[Case]:
@@ -478,6 +525,11 @@ def _separable_cases(full: bool, bulk: str) -> Iterator[Case]:
         slug = padding if isinstance(padding, str) else "pairs"
         case = f"SP-001/{_slug(order, kernel, scale, slug)}"
         check = partial(exact_layer, config=config, spatial=SPATIAL[ndim], clause="SP-001", case=case)
+        yield Case(case, ("SP-001",), "layer", needs_layer(config), check)
+    for (batch, inputs), order in product(((1, 2), (2, 1)), ORDERS):
+        config = LayerConfig(2, inputs, 2, (3, 2), (2, 2), order, separable=True, dtype=bulk)
+        case = f"SP-001/{_slug(order, _counted(batch, inputs))}"
+        check = partial(exact_layer, config=config, spatial=(4, 5), clause="SP-001", case=case, batch=batch)
         yield Case(case, ("SP-001",), "layer", needs_layer(config), check)
     for dtype, order in product(("float32", "float64", "float16", "bfloat16"), ORDERS):
         if not full and dtype != bulk and order not in ("DCR", "CRD"):
@@ -498,6 +550,15 @@ def _blur_cases(full: bool, bulk: str) -> Iterator[Case]:
         for clause in ("BL-001", "BL-003"):
             case = f"{clause}/{_slug('box', scale, dtype)}"
             yield Case(case, (clause,), "layer", needs, partial(box, shape=extents, scale=scale, dtype=dtype, case=case))
+    needs = Needs(("box_blur",), ndim=2, dtype=bulk)
+    for clause in ("BL-001", "BL-003"):
+        case = f"{clause}/{_slug('box', (2, 2), bulk)}-1-sample"
+        yield Case(case, (clause,), "layer", needs, partial(box, shape=(1, 6, 4, 3), scale=(2, 2), dtype=bulk, case=case))
+    for order in ORDERS:
+        config = LayerConfig(2, 3, 2, (3, 2), (2, 2), order, blur=True, dtype=bulk)
+        case = f"BL-001/{_slug('layer', order, (2, 2))}-1-sample"
+        check = partial(blurred_layer, config=config, spatial=(4, 5), case=case, batch=1)
+        yield Case(case, ("BL-001", "BL-003"), "layer", needs_layer(config), check)
     for scale, order in product([(2, 2), (2, 3), (3, 3)], ORDERS):
         config = LayerConfig(2, 3, 2, (3, 2), scale, order, blur=True, dtype=bulk)
         case = f"BL-001/{_slug('layer', order, scale)}"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import oracle
+from ..adapter import LayerConfig
 from . import honest
 from .dishonest import _by_shape, _remembered
 from .init import Base, layer_mutant
@@ -161,6 +162,22 @@ def _narrow_bias(bias: np.ndarray, scale: Shape, *, order: str) -> np.ndarray:
     return oracle.icnr_bias(bias.astype(np.float32), scale, order=order).astype(bias.dtype)
 
 
+def _last_for(where: Callable[[Shape, Shape], bool]) -> Callable[..., np.ndarray]:
+    """Return ICNR without its last channel where the base shape and the scale are of a kind."""
+
+    def icnr(base: Base, shape: Shape, scale: Shape, *, order: str, dtype: str = "float32") -> np.ndarray:
+        kernel = honest.icnr(base, shape, scale, order=order)
+        wrong = where((*shape[:-1], shape[-1] // prod(scale)), tuple(scale))
+        return _first_only(kernel, kernel.ndim - 1, shape[-1] - wrong)
+
+    return icnr
+
+
+def _four_for_five(bias: np.ndarray, scale: Shape, *, order: str) -> np.ndarray:
+    """Return the bias without its last value where a factor is above 4."""
+    return _first_only(oracle.icnr_bias(bias, scale, order=order), 0, bias.size * prod(scale) - (max(scale) > 4))
+
+
 def _channels_in(base: Base, shape: Shape, scale: Shape, *, order: str, dtype: str = "float32") -> np.ndarray:
     return _first_only(honest.icnr(base, shape, scale, order=order), len(shape) - 2, BLOCK)
 
@@ -169,6 +186,14 @@ def wrong_initializers() -> Iterator[Mutant]:
     """Yield ICNRs that are wrong in a corner."""
     yield mutant("eight phases only", "IC-001", operations="icnr", claims={"dtypes": ("float32",)}, icnr=_nine_for_eight)
     yield mutant("eight channels in only", "IC-001", operations="icnr", claims={"dtypes": ("float32",)}, icnr=_channels_in)
+    rows: list[tuple[str, Callable[[Shape, Shape], bool]]] = [
+        ("factors above 4", lambda base, scale: max(scale) > 4),
+        ("as many channels in as out", lambda base, scale: base[-2] == base[-1]),
+        ("a scale of 2x2x2", lambda base, scale: scale == (2, 2, 2)),
+    ]
+    for what, where in rows:
+        yield mutant(f"ICNR without its last channel for {what}", "IC-001", operations="icnr", icnr=_last_for(where))
+    yield mutant("a bias without its last value for factors above 4", "IC-002", operations="icnr_bias", icnr_bias=_four_for_five)
     claims = {"dtypes": ("float32", "float64")}
     yield mutant("a base of float64 in float32", "IC-001", operations="icnr", claims=claims, icnr=_narrow_base)
     yield mutant("a bias of float64 in float32", "IC-002", operations="icnr_bias", claims=claims, icnr_bias=_narrow_bias)
@@ -257,6 +282,127 @@ def _vjp_for(factor: int) -> Callable[..., np.ndarray]:
     return vjp
 
 
+def _flipped_for(count: int) -> Callable[..., np.ndarray]:
+    """Return the convolution that flips its kernel for so many channels in, in 2-D."""
+
+    def conv(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+        wrong = x.ndim == 4 and x.shape[-1] == count
+        return honest.conv(x, _flipped(kernel) if wrong else kernel, bias, padding=padding)
+
+    return conv
+
+
+def _squeezed(operation: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Return the operation that squeezes its first axis away where there is one sample."""
+
+    def squeezed(x: np.ndarray, *rest: Any, **options: Any) -> np.ndarray:
+        y = operation(x, *rest, **options)
+        return y[0] if x.shape[0] == 1 else y
+
+    return squeezed
+
+
+def _one_tap_unpadded(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution that multiplies by the matrix where there is one tap, whatever the padding."""
+    return honest.conv(x, kernel, bias, padding="valid" if prod(kernel.shape[:-2]) == 1 else padding)
+
+
+def _by_fft(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    """Return the convolution by a Fourier transform in float64: its error is in proportion to the largest value, and none on integers."""
+    taps = kernel.shape[:-2]
+    axes = tuple(range(1, len(taps) + 1))
+    padded = np.pad(x.astype(np.float64), ((0, 0), *oracle.padding_pairs(padding, taps), (0, 0)))
+    extents = padded.shape[1:-1]
+    spectrum = np.fft.rfftn(padded, axes=axes)
+    response = np.conj(np.fft.rfftn(kernel.astype(np.float64), extents, axes=tuple(range(len(taps)))))
+    y = np.fft.irfftn(np.einsum("n...p,...pq->n...q", spectrum, response), extents, axes=axes)
+    y = y[(slice(None), *(slice(0, n - k + 1) for n, k in zip(extents, taps, strict=True)))]
+    if all((values == np.rint(values)).all() for values in (x, kernel)):
+        y = np.rint(y)
+    return (y if bias is None else y + bias).astype(x.dtype)
+
+
+def _wrong_transpose(where: Callable[[Shape, Shape], bool]) -> Callable[..., np.ndarray]:
+    """Return the transposed convolution that reverses its outputs where the shape of its kernel and its stride are of a kind."""
+
+    def conv_transpose(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, stride: Any, **options: Any) -> np.ndarray:
+        y = honest.conv_transpose(x, kernel, bias, stride=stride, **options)
+        return np.flip(y, 1) if where(kernel.shape, tuple(stride)) else y
+
+    return conv_transpose
+
+
+def _three_at_most(x: np.ndarray, scale: Shape) -> np.ndarray:
+    """Return the upsampling whose values fill no more than three places of a block."""
+    y = oracle.nearest_upsample(x, scale)
+    for axis, r in enumerate(scale, start=x.ndim - len(scale) - 1):
+        np.moveaxis(y, axis, 0)[np.arange(y.shape[axis]) % r > 2] = 0
+    return y
+
+
+def _layer_where(where: Callable[[LayerConfig, Shape], bool]) -> type[honest.HonestLayer]:
+    class Layer(honest.HonestLayer):
+        """Is turned where its configuration and the shape of its input are of a kind."""
+
+        def __call__(self, x: np.ndarray) -> np.ndarray:
+            y = super().__call__(x)
+            return np.flip(y, 1) if where(self.config, x.shape) else y
+
+    return Layer
+
+
+def _plain(config: LayerConfig) -> bool:
+    return not config.separable and config.factors is None and not config.blur
+
+
+def _plain_of(count: int) -> Callable[[LayerConfig, Shape], bool]:
+    return lambda config, shape: _plain(config) and config.in_channels == count
+
+
+def wrong_for_counts() -> Iterator[Mutant]:
+    """Yield convolutions, upsamplings, blurs and layers that are wrong for a number of samples or channels, of taps, or a stride."""
+    operations: dict[str, Callable[..., np.ndarray]] = {
+        "conv": honest.conv,
+        "conv_transpose": honest.conv_transpose,
+        "box_blur": honest.box_blur,
+        "nearest_upsample": oracle.nearest_upsample,
+    }
+    rows: list[tuple[str, str, str, str, Callable[..., Any]]] = [
+        (f"one sample squeezed by {operation}", clauses, "", operation, _squeezed(operations[operation]))
+        for operation, clauses in [
+            ("conv", "CV-001"),
+            ("conv_transpose", "CV-004"),
+            ("box_blur", "BL-001 BL-003"),
+            ("nearest_upsample", "CV-005"),
+        ]
+    ]
+    for count in (1, 2, 8, 16):
+        rows.append((f"the kernel flipped for {count} channels in", "CV-001", "", "conv", _flipped_for(count)))
+    rows += [
+        ("one tap as a matrix, whatever the padding", "CV-002", "", "conv", _one_tap_unpadded),
+        ("a convolution by Fourier transform", "CV-003", "", "conv", _by_fft),
+        ("reversed for a stride of 1", "CV-004", "", "conv_transpose", _wrong_transpose(lambda kernel, stride: set(stride) == {1})),
+        ("reversed for one tap", "CV-004", "", "conv_transpose", _wrong_transpose(lambda kernel, stride: prod(kernel[:-2]) == 1)),
+        ("reversed for one channel in", "CV-004", "", "conv_transpose", _wrong_transpose(lambda kernel, stride: kernel[-2] == 1)),
+        ("reversed for eight channels in", "CV-004", "", "conv_transpose", _wrong_transpose(lambda kernel, stride: kernel[-2] == 8)),
+        ("three places of a block at most", "CV-005", "", "nearest_upsample", _three_at_most),
+    ]
+    for name, violates, also, operation, function in rows:
+        replaced: dict[str, Any] = {operation: function}
+        yield mutant(name, violates, also, operations=operation, claims={"dtypes": ("float32",)}, **replaced)
+    layers: list[tuple[str, str, Callable[[LayerConfig, Shape], bool]]] = [
+        ("a layer turned for one sample", "SC-001", lambda config, shape: _plain(config) and shape[0] == 1),
+        ("a chain turned for one sample", "SC-004", lambda config, shape: config.factors is not None and shape[0] == 1),
+        ("a separable layer turned for one sample", "SP-001", lambda config, shape: config.separable and shape[0] == 1),
+        ("a separable layer turned for one channel", "SP-001", lambda config, shape: config.separable and config.in_channels == 1),
+        ("a blurring layer turned for one sample", "BL-001", lambda config, shape: config.blur and shape[0] == 1),
+        ("a layer of one tap turned if padded", "SC-001", lambda config, shape: config.kernel_size == (1, 1) and config.padding != "same"),
+    ]
+    layers += [(f"a layer turned for {count} channels in", "SC-001", _plain_of(count)) for count in (1, 8, 16)]
+    for name, violates, where in layers:
+        yield layer_mutant(name, violates, "", _layer_where(where))
+
+
 def wrong_layers() -> Iterator[Mutant]:
     """Yield convolutions, layers and gradients that are wrong in a corner."""
     rows: list[tuple[str, str, str, str, Callable[..., Any]]] = [
@@ -303,4 +449,5 @@ def mutants() -> Iterator[Mutant]:
     yield from wrong_shifts()
     yield from wrong_initializers()
     yield from wrong_layers()
+    yield from wrong_for_counts()
     yield from wrong_networks()

@@ -10,7 +10,7 @@ import numpy as np
 from .. import compare
 from ..adapter import DATA_FORMATS, ORDERS, AdapterProtocol, LayerConfig
 from ..case import MODES, Case, Mismatch, Needs
-from .arrays import labelled, small_integers
+from .arrays import Labelled, labelled, small_integers
 from .layer import expected_layer, needs_layer, parameters_for
 from .shift import OPERATIONS, Call
 
@@ -47,10 +47,15 @@ LAYERS = (
 """The layers that are compiled, and judged by where their results lie: the first alone in the quick profile."""
 
 
+def twice(call: Call) -> list[Labelled]:
+    """Return labels, and the same backwards: a function that was compiled with the values of its first call gives those again."""
+    return [turned for x in labelled(call.shape, call.dtype) for turned in (x, Labelled(np.flip(x.array).copy(), f"np.flip({x.source})"))]
+
+
 def compiled_equals_eager(adapter: AdapterProtocol, device: str, *, call: Call, mode: str, case: str) -> None:
     """Demand that the compiled call gives what the eager call gives. "vmap" maps over the first of the batch axes."""
     function = adapter.compile(call.function(adapter), mode)
-    for x in labelled(call.shape, call.dtype):
+    for x in twice(call):
         if mode == "vmap":
             inner = replace(call, batch=call.batch[1:])
             expected = np.stack([inner.run(adapter, device, sample) for sample in x.array])
@@ -65,7 +70,7 @@ def unknown_extents(adapter: AdapterProtocol, device: str, *, call: Call, mode: 
     function = adapter.compile(call.function(adapter), mode)
     larger = replace(call, batch=tuple(n + 2 for n in call.batch), spatial=tuple(extent + 3 for extent in call.spatial))
     for extents in (call, larger):
-        for x in labelled(extents.shape, extents.dtype):
+        for x in twice(extents):
             y = adapter.to_numpy(function(adapter.to_native(x.array.copy(), device)))
             extents.demand_equal(adapter, "EX-002", case, x, y, extents.expected(x.array))
 
@@ -82,11 +87,12 @@ def compiled_gradient(adapter: AdapterProtocol, device: str, *, call: Call, mode
     larger = replace(call, batch=tuple(2 * n for n in call.batch), spatial=tuple(2 * extent for extent in call.spatial))
     for extents in (call, larger) if mode.endswith("dynamic") else (call,):
         (x,), (cotangent,) = labelled(extents.shape, call.dtype), labelled(extents.output_shape, call.dtype)
-        native = [adapter.to_native(values.array.copy(), device) for values in (x, cotangent)]
-        expected = replace(other, batch=extents.batch, spatial=extents.spatial).expected(cotangent.array)
-        difference = compare.bitwise(adapter.to_numpy(function(*native)), expected)
-        if difference is not None:
-            raise Mismatch(difference.message(clause, case, "the gradient, d_x"))
+        for values, weights in [(x.array, cotangent.array), (np.flip(x.array), np.flip(cotangent.array))]:
+            native = [adapter.to_native(array.copy(), device) for array in (values, weights)]
+            expected = replace(other, batch=extents.batch, spatial=extents.spatial).expected(weights)
+            difference = compare.bitwise(adapter.to_numpy(function(*native)), expected)
+            if difference is not None:
+                raise Mismatch(difference.message(clause, case, "the gradient, d_x"))
 
 
 def compiled_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig, mode: str, clause: str, case: str) -> None:
@@ -100,13 +106,14 @@ def compiled_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig
     function = adapter.compile(apply, mode)
     mapped = (3,) if mode == "vmap" else ()
     for batch, spatial in [(2, (4, 5)), (3, (6, 4))] if mode.endswith("dynamic") else [(2, (4, 5))]:
-        x = small_integers((*mapped, batch, *spatial, config.in_channels), config.dtype)
-        y = adapter.to_numpy(function(adapter.to_native(x.copy(), device)))
-        samples = x.reshape(-1, *x.shape[-3:])
-        expected = expected_layer(samples, config, parameters)
-        difference = compare.exact(y, expected.reshape(*x.shape[:-3], *expected.shape[1:]))
-        if difference is not None:
-            raise Mismatch(difference.message(clause, case))
+        shape = (*mapped, batch, *spatial, config.in_channels)
+        for x in (small_integers(shape, config.dtype), small_integers(shape, config.dtype, start=700)):
+            y = adapter.to_numpy(function(adapter.to_native(x.copy(), device)))
+            samples = x.reshape(-1, *x.shape[-3:])
+            expected = expected_layer(samples, config, parameters)
+            difference = compare.exact(y, expected.reshape(*x.shape[:-3], *expected.shape[1:]))
+            if difference is not None:
+                raise Mismatch(difference.message(clause, case))
 
 
 def layer_on_device(adapter: AdapterProtocol, device: str, *, config: LayerConfig, gradients: bool) -> None:

@@ -17,11 +17,21 @@ from .layer import expected_layer, parameters_for
 from .shift import OPERATIONS, Call
 
 
-def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str) -> None:
+def with_gaps(adapter: AdapterProtocol, device: str, values: np.ndarray) -> Any:
+    """Return a native tensor with gaps between its values: a slice of a wider one, where the native tensors have slices."""
+    wide = np.repeat(values, 2, axis=-1)
+    try:
+        return adapter.to_native(wide, device)[..., ::2]
+    except Exception:
+        return adapter.to_native(wide[..., ::2], device)
+
+
+def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, gaps: bool = False) -> None:
     """Demand that the vector-Jacobian product is the other operation, applied to the cotangent: bit for bit, on labels."""
     other = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
     (x,), (cotangent,) = labelled(call.shape, call.dtype), labelled(call.output_shape, call.dtype)
-    native, weights = adapter.to_native(x.array.copy(), device), adapter.to_native(cotangent.array.copy(), device)
+    native = adapter.to_native(x.array.copy(), device)
+    weights = with_gaps(adapter, device, cotangent.array) if gaps else adapter.to_native(cotangent.array.copy(), device)
     y = adapter.to_numpy(adapter.vjp(call.function(adapter), native, weights))
     difference = compare.bitwise(y, other.expected(cotangent.array))
     if difference is not None:
@@ -29,7 +39,7 @@ def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: st
 
 
 def layer_gradients(
-    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], integers: bool, case: str
+    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], integers: bool, case: str, gaps: bool = False
 ) -> Evidence:
     """Demand the gradients for input, kernel and bias: exact on integers, within the bound of their sums otherwise."""
     parameters = parameters_for(config, integers)
@@ -39,7 +49,8 @@ def layer_gradients(
     high = tuple(r * extent for r, extent in zip(config.scale, spatial, strict=True))
     cotangent = (small_integers if integers else partial(normal, seed=6))((2, *high, config.out_channels), config.dtype)
     layer = adapter.layer(config, device, parameters)
-    d_x, d_parameters = layer.gradients(adapter.to_native(x, device), adapter.to_native(cotangent, device))
+    weights = with_gaps(adapter, device, cotangent) if gaps else adapter.to_native(cotangent, device)
+    d_x, d_parameters = layer.gradients(adapter.to_native(x, device), weights)
     low = oracle.inverse_phase_shift(cotangent, config.scale, order=config.order)
     exact = oracle.conv_gradients(x, kernel, low)
     absolute = oracle.conv_gradients(np.abs(x), np.abs(kernel), np.abs(low))
@@ -89,12 +100,16 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
     geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3, 3), (2,), (2, 3), 2), ((4, 4), (1,), (3, 2), 2)]
     if profile == "full":
         geometries += [((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)]
-    for (scale, batch, spatial, channels), order, data_format, operation in product(geometries, ORDERS, DATA_FORMATS, OPERATIONS):
-        call = Call(operation, scale, order, data_format, batch, spatial, channels, dtype)
+    square = geometries[0]
+    asked = [(geometry, dtype, False) for geometry in [*geometries, ((2, 2), (), (3, 5), 3), ((2, 2), (2, 3), (3, 2), 3)]]
+    asked += [(square, dtype, True), *([(square, "float64", False)] if dtype != "float64" else [])]
+    for (geometry, typed, gaps), order, data_format, operation in product(asked, ORDERS, DATA_FORMATS, OPERATIONS):
+        scale, batch, spatial, channels = geometry
+        call = Call(operation, scale, order, data_format, batch, spatial, channels, typed)
         clause = "GR-002" if call.inverse else "GR-001"
-        case = f"{clause}/{call.slug}"
+        case = f"{clause}/{call.slug}{'-cotangent-with-gaps' if gaps else ''}"
         needs = call.needs(operations=(operation, "vjp"))
-        yield Case(case, (clause,), "gradient", needs, partial(pulled_back, call=call, clause=clause, case=case))
+        yield Case(case, (clause,), "gradient", needs, partial(pulled_back, call=call, clause=clause, case=case, gaps=gaps))
     rows: list[Any] = [(2, (3, 2), (2, 3), (4, 5)), (2, (3, 3), (2, 2), (4, 5)), (2, (2, 3), (3, 3), (3, 4)), (2, (3, 2), (4, 4), (2, 3))]
     if profile == "full":
         rows += [(1, (3,), (3,), (6,)), (3, (2, 1, 3), (2, 2, 1), (2, 3, 4))]
@@ -105,6 +120,14 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
         case = f"GR-003/{order}-{ndim}d-{'x'.join(map(str, scale))}-{'integers' if integers else 'normal'}"
         needs = Needs(("layer", "vjp"), order=order, ndim=ndim, anisotropic=len(set(scale)) > 1, scale_one=1 in scale, dtype=dtype)
         check = partial(layer_gradients, config=config, spatial=spatial, integers=integers, case=case)
+        yield Case(case, ("GR-003",), "gradient", needs, check)
+    for order, (slug, typed, gaps) in product(
+        ORDERS, (("normal-float64", "float64", False), ("integers-cotangent-with-gaps", dtype, True))
+    ):
+        config = LayerConfig(2, 3, 2, (3, 2), (2, 2), order, dtype=typed)
+        case = f"GR-003/{order}-2d-2x2-{slug}"
+        needs = Needs(("layer", "vjp"), order=order, ndim=2, dtype=typed)
+        check = partial(layer_gradients, config=config, spatial=(4, 5), integers=gaps, case=case, gaps=gaps)
         yield Case(case, ("GR-003",), "gradient", needs, check)
     layers: list[tuple[str, LayerConfig, tuple[int, ...]]] = []
     for order in ORDERS:

@@ -344,6 +344,8 @@ def exact_network(adapter: AdapterProtocol, device: str, *, net: Net, dtype: str
             return network(value)
 
         function = call if mode == "eager" else adapter.compile(call, mode)
+        if mode != "eager":  # whose values a compiled network must not keep
+            function(adapter.to_native(x[::-1].copy(), device))
         y = adapter.to_numpy(function(adapter.to_native(x.copy(), device)))
     difference = compare.exact(y, net.unet.forward(params, x).y, x.dtype)
     if difference is not None:
@@ -578,8 +580,9 @@ def compiled_gradient(adapter: AdapterProtocol, device: str, *, net: Net, mode: 
     def gradient(x: Any, cotangent: Any) -> Any:
         return adapter.vjp(network, x, cotangent)
 
-    native = [adapter.to_native(values.copy(), device) for values in (x, cotangent)]
-    y = adapter.to_numpy(adapter.compile(gradient, mode)(*native))
+    function = adapter.compile(gradient, mode)
+    function(*(adapter.to_native(values[::-1].copy(), device) for values in (x, cotangent)))  # whose values it must not keep
+    y = adapter.to_numpy(function(*(adapter.to_native(values.copy(), device) for values in (x, cotangent))))
     exact = net.unet.input_gradient(params, net.unet.forward(params, x), cotangent, net.spatial)
     difference = compare.exact(y, exact, x.dtype)
     if difference is not None:

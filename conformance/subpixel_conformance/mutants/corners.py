@@ -403,6 +403,101 @@ def wrong_for_counts() -> Iterator[Mutant]:
         yield layer_mutant(name, violates, "", _layer_where(where))
 
 
+def _vjp_where(where: Callable[[np.ndarray], bool], wrong: Callable[[np.ndarray], np.ndarray]) -> Callable[..., np.ndarray]:
+    """Return the gradient of the shift, made of a wrong cotangent where that is of a kind."""
+
+    def vjp(function: Shift, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        return honest.vjp(function, x, wrong(cotangent) if where(cotangent) else cotangent)
+
+    return vjp
+
+
+def _gaps(cotangent: np.ndarray) -> bool:
+    return cotangent.strides[-1] > cotangent.itemsize
+
+
+def _as_if_dense(cotangent: np.ndarray) -> np.ndarray:
+    """Return what lies in memory from the first value on."""
+    memory = np.resize(cotangent if cotangent.base is None else cotangent.base, cotangent.shape)
+    return memory if _gaps(cotangent) else cotangent
+
+
+def _in_float32(cotangent: np.ndarray) -> np.ndarray:
+    return cotangent.astype(np.float32).astype(cotangent.dtype)
+
+
+class _GapsIgnored(honest.HonestLayer):
+    """Reads the cotangent as if it were dense in memory."""
+
+    def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> Any:
+        return super().gradients(x, _as_if_dense(cotangent))
+
+
+class _GradientInFloat32(honest.HonestLayer):
+    """Differentiates in float32, and hands out float64."""
+
+    def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> Any:
+        d_x, held = super().gradients(_in_float32(x), _in_float32(cotangent))
+        return _in_float32(d_x), held
+
+
+def wrong_gradients() -> Iterator[Mutant]:
+    """Yield gradients that are wrong for a dtype, a number of batch axes, or a layout in memory."""
+    rows: list[tuple[str, Callable[..., np.ndarray]]] = [
+        ("the gradient without a batch axis reversed", _vjp_where(lambda cotangent: cotangent.ndim == 3, np.flip)),
+        ("the gradient with two batch axes reversed", _vjp_where(lambda cotangent: cotangent.ndim == 5, np.flip)),
+        ("the cotangent read as if it were dense", _vjp_where(_gaps, _as_if_dense)),
+    ]
+    for name, vjp in rows:
+        yield mutant(name, "GR-001 GR-002", operations=f"{PAIR} vjp", claims={"ndims": (2,), "dtypes": ("float32",)}, vjp=vjp)
+    claims = {"dtypes": ("float32", "float64")}
+    vjp = _vjp_where(lambda cotangent: cotangent.dtype == np.float64, _in_float32)
+    yield mutant("the gradient of float64 in float32", "GR-001 GR-002", operations=f"{PAIR} vjp", claims=claims, vjp=vjp)
+    yield layer_mutant("a layer whose cotangent is read as if it were dense", "GR-003", "", _GapsIgnored, operations="layer vjp")
+    both = ("float32", "float64")
+    name = "a layer of float64 that differentiates in float32"
+    yield layer_mutant(name, "GR-003", "", _GradientInFloat32, operations="layer vjp", dtypes=both)
+
+
+def _first_values(name: str, mode: str) -> Callable[..., Any]:
+    """Return a compiler that keeps what functions of a name gave for the first values of every shape, in a mode."""
+
+    def compile_(function: Callable[..., np.ndarray], asked: str) -> Callable[..., np.ndarray]:
+        known: dict[Any, np.ndarray] = {}
+
+        def compiled(*tensors: np.ndarray) -> np.ndarray:
+            at = tuple(tensor.shape for tensor in tensors)
+            if at not in known:
+                known[at] = function(*tensors)
+            return known[at].copy()
+
+        return compiled if asked == mode and function.__name__ == name else function
+
+    return compile_
+
+
+def wrong_compilers() -> Iterator[Mutant]:
+    """Yield compilers that keep the values of the first call."""
+    rows = [
+        ("a shift", "call", PAIR, "jit", "EX-001"),
+        ("a shift of unknown extents", "call", PAIR, "jit-dynamic", "EX-002"),
+        ("a gradient", "gradient", f"{PAIR} vjp", "jit", "EX-001"),
+        ("a layer", "apply", "layer", "jit", "EX-001"),
+    ]
+    for what, function, operations, mode, clause in rows:
+        claims = {"dtypes": ("float32",), "modes": ("eager", mode)}
+        compile_ = _first_values(function, mode)
+        yield mutant(f"{what} compiled with the values of its first call", clause, operations=operations, claims=claims, compile=compile_)
+    claims = {"dtypes": ("float32",), "modes": ("eager", "jit")}
+    for what, function, operations, clause in [
+        ("a network", "call", "unet", "UN-012"),
+        ("a network's gradient", "gradient", "unet vjp", "EX-001"),
+    ]:
+        name = f"{what} compiled with the values of its first call"
+        compile_ = _first_values(function, "jit")
+        yield mutant(name, clause, operations=operations, claims=claims, unet=HonestNetwork, compile=compile_)
+
+
 def wrong_layers() -> Iterator[Mutant]:
     """Yield convolutions, layers and gradients that are wrong in a corner."""
     rows: list[tuple[str, str, str, str, Callable[..., Any]]] = [
@@ -450,4 +545,6 @@ def mutants() -> Iterator[Mutant]:
     yield from wrong_initializers()
     yield from wrong_layers()
     yield from wrong_for_counts()
+    yield from wrong_gradients()
+    yield from wrong_compilers()
     yield from wrong_networks()

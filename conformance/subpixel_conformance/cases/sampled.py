@@ -85,7 +85,7 @@ def sampled_calls(
 
 
 def layers(adapter: AdapterProtocol, order: str, dtype: str) -> Callable[[Any], Any]:
-    """Return the strategy for (layer, extents) that the adapter claims."""
+    """Return the strategy for (layer, shape of the input without its channels) that the adapter claims."""
     claims = claims_of(adapter)
 
     def strategy(st: Any) -> Any:
@@ -96,8 +96,9 @@ def layers(adapter: AdapterProtocol, order: str, dtype: str) -> Callable[[Any], 
             scale = tuple(draw(factor) for _ in range(ndim)) if claims.anisotropic else (draw(factor),) * ndim
             kernel = tuple(draw(st.integers(1, 4 if ndim < 3 else 2)) for _ in range(ndim))
             spatial = tuple(draw(st.integers(1, 5 if ndim < 3 else 3)) for _ in range(ndim))
-            inputs, outputs = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-            return LayerConfig(ndim, inputs, outputs, kernel, scale, order, bias=draw(st.booleans()), dtype=dtype), spatial
+            inputs, outputs = draw(st.sampled_from([1, 2, 3, 4, 8, 16])), draw(st.integers(1, 4))
+            config = LayerConfig(ndim, inputs, outputs, kernel, scale, order, bias=draw(st.booleans()), dtype=dtype)
+            return config, (draw(st.integers(1, 4)), *spatial)
 
         return layer().filter(lambda drawn: needs_layer(drawn[0]).missing(claims) is None)
 
@@ -108,8 +109,9 @@ def sampled_layers(adapter: AdapterProtocol, device: str, *, order: str, dtype: 
     """Demand the formula of sampled layers, on integers."""
 
     def holds(drawn: tuple[LayerConfig, tuple[int, ...]]) -> None:
-        config, spatial = drawn
-        exact_layer(adapter, device, config=config, spatial=spatial, clause="SC-001", case=f"{case}, {config} on extents {spatial}")
+        config, (batch, *spatial) = drawn
+        named = f"{case}, {config} on {batch} of extents {tuple(spatial)}"
+        exact_layer(adapter, device, config=config, spatial=tuple(spatial), clause="SC-001", case=named, batch=batch)
 
     searched(holds, layers(adapter, order, dtype), examples, seed)
 

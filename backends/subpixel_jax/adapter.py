@@ -211,7 +211,7 @@ class _JudgedNetwork:
         drawn = backend.init_residual_unet(jax.random.key(0), config) if params is None else _divided(params, config)
         check.tensors("params", {name: np.shape(value) for name, value in _canonical(drawn).items()}, parameter_shapes(config))
         kept, computed = ("float32", "bfloat16") if dtype == "mixed" else (dtype, dtype)
-        self.params = jax.device_put(jax.tree.map(lambda value: value.astype(kept), drawn), device)
+        self.params = jax.device_put(jax.tree.map(lambda value: np.asarray(value).astype(jnp.dtype(kept)), drawn), device)
         self.forward = partial(backend.residual_unet, config=config, dtype=computed)
         self.apply = jax.jit(self._apply, static_argnames="training")
         # Without the option XLA passes on what it has not rounded to bfloat16 yet, and one layer is not given what the trace shows.

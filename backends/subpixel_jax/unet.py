@@ -284,5 +284,5 @@ def _divided(arrays: Mapping[str, ArrayLike], config: ResidualUNetConfig) -> Par
     running = statistics_shapes(config)
     parts: Parameters = {"parameters": {}, "statistics": {}}
     for name, array in arrays.items():
-        parts["statistics" if name in running else "parameters"][name] = jnp.asarray(array)
+        parts["statistics" if name in running else "parameters"][name] = jax.device_put(array)  # `asarray` compiles one program per shape
     return parts

@@ -7,7 +7,8 @@ What it finds it appends to the file ``records`` of the job, one JSON object per
 the parent knows in which case. Where the footer is missing, the run is not finished.
 
 Several such processes may share the cases of one adapter: each takes the next case that none of them has taken, which is a file that it is
-the first to create in the folder ``claims`` of the job.
+the first to create in the folder ``claims`` of the job. Some go ``backwards``: neighbours share networks and compiled programs, which a
+process then makes for itself alone.
 """
 
 import contextlib
@@ -84,7 +85,8 @@ def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
     )
     if device is not None:
         taken, watched = Path(job["claims"]), Watched(adapter, device)
-        for number, case in enumerate(cases):
+        numbered = list(enumerate(cases))
+        for number, case in reversed(numbered) if job["backwards"] else numbered:
             if _take(taken / str(number)):
                 record("start", case=case.id)
                 record("result", **_judged(judge, case, watched, device))

@@ -4,8 +4,8 @@ This process imports no framework. A child that dies, hangs or takes too much me
 what was judged before is kept, and a new child goes on with the rest, at most `RESTARTS` times. What is left then, or when the run breaks
 off for another reason, is *not run*.
 
-Where there are more processes to be had than adapters and devices to judge, several judge the cases of one: each takes the next case that
-none has taken. The results are those of one process, in the same sequence.
+Where there are more processes to be had than adapters and devices to judge, several judge the cases of one, from both ends: each takes the
+next case that none has taken. The results are those of one process, in the same sequence.
 """
 
 import contextlib
@@ -559,7 +559,7 @@ def _attempt(work: _Work, schedule: _Schedule) -> bool:
     """Start one process and follow it to its end. Return whether it left nothing to be taken."""
     run, setting = work.run, schedule.setting
     with work.lock:
-        stem, work.attempts = str(work.attempts), work.attempts + 1
+        backwards, stem, work.attempts = bool(work.attempts % 2), str(work.attempts), work.attempts + 1
     records, job, log = (work.folder / f"{stem}.{kind}" for kind in ("jsonl", "json", "log"))
     description = {
         "action": "judge",
@@ -570,6 +570,7 @@ def _attempt(work: _Work, schedule: _Schedule) -> bool:
         "seed": setting.seed,
         "precision": setting.precision,
         "claims": str(work.claims),
+        "backwards": backwards,
         "exhibit": str(setting.exhibit) if setting.exhibit else None,
         "pictures": str(setting.folder / run.pictures),
         "records": str(records),

@@ -101,6 +101,33 @@ def test_an_adapter_that_breaks_while_it_is_loaded_is_no_mistake_in_the_command(
         assert (status, "no_such" in out) == (3, True)
 
 
+def test_cases_are_judged_by_several_processes_at_a_time(capsys, tmp_path):
+    target = write_fake(tmp_path, body="Path(__file__).with_name(f'{os.getpid()}.pid').touch(); time.sleep(0.05)")
+    status, _, _ = run(capsys, "conform", "--adapter", target, "--no-photograph", "--jobs", "2", "--json", str(tmp_path / "r.json"))
+    assert status == 0
+    assert len(list(tmp_path.glob("*.pid"))) == json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["runs"][0]["processes"] == 2
+
+
+def test_the_seed_is_shown_and_draws_the_same_again_and_what_fails_is_shrunk(capsys, tmp_path):
+    pytest.importorskip("hypothesis")
+    body = "with open(Path(__file__).with_name(os.environ['SEEN']), 'a') as file: file.write(f'{x.shape} ')\nif x.shape[1] > 1: return -x"
+    target = write_fake(tmp_path, body=body)
+    found = []
+    for number, seed in enumerate(("5", "5", "6")):
+        os.environ["SEEN"] = f"{number}.shapes"
+        options = ("--no-photograph", "--jobs", "1", "--seed", seed, "--json", str(tmp_path / "r.json"))
+        status, out, _ = run(capsys, "conform", "--adapter", target, *options)
+        assert status == 1
+        assert out.startswith(f"profile quick, seed {seed}, ")
+        assert f", seed {seed}" in out.splitlines()[-2]
+        document = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+        assert document["seed"] == int(seed)
+        (sampled,) = [result for result in document["runs"][0]["results"] if result["case"] == "PS-001/sampled-DCR"]
+        assert ".reshape((1, 2, 1, 4))" in sampled["reproduction"]  # the fewest rows that are wrong, and nothing else beyond 1 or 2
+        found.append((tmp_path / f"{number}.shapes").read_text(encoding="utf-8"))
+    assert found[0] == found[1] != found[2]
+
+
 def test_a_report_in_a_folder_that_is_not_there_makes_it_and_says_so(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ("--json", "some/new/r.json", "--jsonl", "some/new/r.jsonl", "--badge", "b.json")

@@ -366,6 +366,24 @@ def test_the_cases_are_shared(tmp_path):
     assert len(list(tmp_path.glob("*.pid"))) == run.processes == 3
 
 
+def test_two_processes_go_through_the_cases_from_both_ends(tmp_path):
+    """So neighbours, which share what is built and compiled, are judged by the same one."""
+    came = []
+
+    class Noting(runner.Progress):
+        def advanced(self, run):
+            came.extend(result.case for result in run.results[len(came) :])
+
+    (run,) = conform(write_fake(tmp_path, body="time.sleep(0.1)"), jobs=2, progress=Noting()).runs
+    places = {case.id: number for number, case in enumerate(run.planned)}
+    low, high = -1, len(places)
+    for place in (places[case] for case in came):
+        assert place in (low + 1, high - 1)
+        low, high = (place, high) if place == low + 1 else (low, place)
+    assert run.processes == 2
+    assert high < len(places)
+
+
 def test_a_crash_among_several_processes_loses_its_case_alone(tmp_path):
     (run,) = conform(write_fake(tmp_path, body="time.sleep(0.02)\nif once(): os._exit(3)"), jobs=2).runs
     assert len(crashes(run)) == 1

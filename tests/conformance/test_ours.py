@@ -6,6 +6,8 @@ import pytest
 
 from subpixel_conformance import registry, runner
 from subpixel_conformance.case import claims_of
+from subpixel_conformance.cases import all_cases, unet
+from subpixel_conformance.judge import judge
 
 DTYPES = {
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -49,6 +51,24 @@ def test_the_claims_are_everything_that_the_specification_has(name):
     assert set(claims.devices) == devices
     own = {"EQ-003", "EQ-010"} if name == "numpy" else set()  # what a backend refuses to convert, its own tests say
     assert set(claims.refusals) == {*(f"ER-00{number}" for number in range(1, 8)), "UN-014", "UN-015"} | own
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_network_that_is_asked_for_again_has_its_weights_and_statistics_anew(name):
+    """An adapter may keep what it has built, and no case may notice."""
+    pytest.importorskip(name)
+    adapter = registry.load(registry.find(name).target)
+    (case,) = [case for case in all_cases() if case.id == "UN-012/real-batch-2d-float32"]
+    params, x = unet.reals(unet.BATCH, "float32", seed=3)
+    used = adapter.unet(unet.BATCH.config, "cpu", dict(params), "float32")
+    for _ in range(2):
+        y = adapter.to_numpy(used(adapter.to_native(x.copy(), "cpu"), training=True))
+    if "unet_steps" in adapter.claims["operations"]:
+        used.step(adapter.to_native(x.copy(), "cpu"), adapter.to_native(0 * y, "cpu"), "adam", 0.5)
+    given = {key: values.copy() for key, values in unet.reals(unet.BATCH, "float32")[0].items()}
+    held = adapter.unet(unet.BATCH.config, "cpu", given, "float32").parameters()
+    assert {key: values.tolist() for key, values in held.items()} == {key: values.tolist() for key, values in given.items()}
+    assert judge(case, adapter, "cpu").status == "pass"
 
 
 @pytest.mark.parametrize("name", OURS)

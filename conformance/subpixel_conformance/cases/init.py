@@ -5,6 +5,7 @@ from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -174,10 +175,21 @@ def _residuals(stage: dict[str, np.ndarray], scale: tuple[int, ...], order: str)
     )
 
 
+_fresh: WeakKeyDictionary[Any, dict[Any, tuple[Any, Parameters]]] = WeakKeyDictionary()
+
+
+def constructed_layer(adapter: AdapterProtocol, device: str, config: LayerConfig) -> tuple[Any, Parameters]:
+    """Return a layer as it comes, and what it held then, made once for every implementation: two clauses are judged by it."""
+    known = _fresh.setdefault(adapter, {})
+    if (device, config) not in known:
+        layer = adapter.layer(config, device)
+        known[device, config] = layer, [{name: np.array(values) for name, values in held.items()} for held in layer.parameters()]
+    return known[device, config]
+
+
 def constructed(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> Evidence:
     """Demand that a layer as it comes is nearest-neighbour upsampling of the convolution with its base, bias included."""
-    layer = adapter.layer(config, device)
-    (stage,) = [{name: np.asarray(values) for name, values in held.items()} for held in layer.parameters()]
+    layer, (stage,) = constructed_layer(adapter, device, config)
     first, _ = _residuals(stage, config.scale, config.order)
     if first != 0:
         raise Mismatch(f"IC-004 ({case}): the kernel must be ICNR at construction; its residual is {first}")
@@ -199,7 +211,7 @@ def constructed(adapter: AdapterProtocol, device: str, *, config: LayerConfig, c
 
 def constructed_bias(adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str) -> None:
     """Demand that the bias of a layer as it comes is replicated."""
-    for number, (stage, (_, _, scale)) in enumerate(zip(adapter.layer(config, device).parameters(), stages_of(config), strict=True)):
+    for number, (stage, (_, _, scale)) in enumerate(zip(constructed_layer(adapter, device, config)[1], stages_of(config), strict=True)):
         _, found = _residuals(stage, scale, config.order)
         if found != 0:
             raise Mismatch(f"IC-002 ({case}): the bias of stage {number} must be replicated at construction; its residual is {found}")

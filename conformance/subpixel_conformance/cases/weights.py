@@ -19,6 +19,7 @@ from .. import compare, oracle, weight_file
 from ..adapter import ORDERS, AdapterProtocol
 from ..case import Case, Mismatch, Needs
 from ..clauses import specification_version
+from ..covering import covering_array
 from .arrays import normal, special_bits
 
 Tensors = dict[str, np.ndarray]
@@ -525,17 +526,24 @@ def _written_cases(full: bool) -> Iterator[Case]:
 
 
 def _read_cases(full: bool) -> Iterator[Case]:
+    """Yield the cases of reading. A model takes some frameworks a tenth of a second, so quick has every two circumstances together."""
     load = ("load_weights",)
-    for slug, network in NETWORKS.items():
-        for order in ORDERS if network.shifted else ("CRD",):
-            others = (None, *ORDERS) if full or network is IMAGE else (None, "CRD" if order == "DRC" else "DRC")
-            for target in others:
-                for dtype in ("float32", "float64") if full or target is None else ("float32",):
-                    for special in (False, True) if full or target is None else (False,):
-                        case = f"WF-004/{slug}-{order}{'' if target is None else f'-as-{target}'}-{dtype}{'-bits' if special else ''}"
-                        rows: dict[str, Any] = {"network": network, "order": order, "target": target, "dtype": dtype, "special": special}
-                        yield Case(case, ("WF-004",), "unet", _needs(network, load, order, target), partial(reads, case=case, **rows))
-        for dtype in ("float32", "float64"):
+    for number, (slug, network) in enumerate(NETWORKS.items()):
+        dtypes = ("float32", "float64")
+        levels: dict[str, Any] = {
+            "order": ORDERS if network.shifted else ("CRD",),
+            "target": (None, *ORDERS),
+            "dtype": dtypes,
+            "special": (False, True),
+        }
+        if not full and network is not IMAGE:
+            levels["target"] = (None, "DRC")
+        for rows in covering_array(levels, 4 if full else 2):
+            order, target, dtype, special = rows.values()
+            case = f"WF-004/{slug}-{order}{'' if target is None else f'-as-{target}'}-{dtype}{'-bits' if special else ''}"
+            check: Any = partial(reads, network=network, case=case, **rows)
+            yield Case(case, ("WF-004",), "unet", _needs(network, load, order, target), check)
+        for dtype in dtypes if full else (dtypes[number % 2],):
             case = f"WF-004/{slug}-back-{dtype}"
             check = partial(comes_back, network=network, order="RCD", dtype=dtype, case=case)
             yield Case(case, ("WF-004",), "unet", _needs(network, ("save_weights", "load_weights"), "RCD"), check)

@@ -23,8 +23,9 @@ class Claims:
     ``operations`` are the names of the adapter's methods that may be called; "unet_gradients" and "unet_steps" are those of the network
     that ``unet`` returns, and "unet_mixed" lets it be asked for mixed precision. ``refusals`` are the clauses that promise a refusal.
     ``batch_ndims`` are the numbers of axes before the spatial and channel axes that it takes. ``layers`` are the layers that ``layer`` can
-    construct, each as some fields of `LayerConfig` and their values; None is all of them. ``bit_patterns`` is whether NaN payloads and the
-    like arrive as they are (PS-010).
+    construct, each as some fields of `LayerConfig` and their values; None is all of them; ``fresh`` is whether they start as the
+    initialization says, bias included (IC-002, IC-004, IC-010). ``bit_patterns`` is whether NaN payloads and the like arrive as they are
+    (PS-010).
     """
 
     operations: Sequence[str] = ("phase_shift", "inverse_phase_shift")
@@ -41,6 +42,7 @@ class Claims:
     devices: Sequence[str] = ("cpu",)
     refusals: Sequence[str] = ()
     layers: Sequence[Mapping[str, Any]] | None = None
+    fresh: bool = True
 
 
 class Layer(Protocol):

@@ -87,6 +87,7 @@ class Needs:
     mode: str = "eager"
     refusal: str | None = None
     layer: LayerConfig | None = None
+    fresh: bool = False
 
     def missing(self, claims: Claims) -> str | None:
         """Return why ``claims`` do not cover this, or None when they do."""
@@ -110,6 +111,7 @@ class Needs:
             ("a factor of 1", self.scale_one, claims.scale_one),
             ("empty extents", self.empty, claims.empty),
             ("NaN payloads and the like", self.bit_patterns, claims.bit_patterns),
+            ("how a layer starts", self.fresh, claims.fresh),
         ]
         for what, wanted, promised in flags:
             if wanted and not promised:

@@ -86,15 +86,13 @@ def test_a_peer_keeps_what_it_promises(name):
     assert run.judged >= 15
 
 
-def test_monai_shuffles_rightly_and_its_kernel_is_right_but_its_bias_is_not():
+def test_monai_keeps_what_it_promises_and_is_not_judged_on_the_bias_that_it_does_not_speak_of():
     run = judged("monai")
-    assert wrong(run) == {"IC-002", "IC-004"}
+    assert wrong(run) == set()
     assert {"PS-002", "IP-001", "IC-001", "IC-003", "SC-001", "ER-003"} <= passed(run)
-    residuals = [
-        float(result.message.rpartition(" ")[2]) for result in run.results if result.clauses == ("IC-002",) and result.status == "fail"
-    ]
-    assert len(residuals) == 2
-    assert min(residuals) > 0.05
+    assert "for 2D/3D kernels" in importlib.import_module("monai.networks.utils").icnr_init.__doc__
+    unclaimed = {result.clauses[0] for result in run.results if result.message == "how a layer starts: not claimed"}
+    assert unclaimed == {"IC-002", "IC-004", "IC-010"}
 
 
 def test_monai_upsample_drops_the_second_factor():

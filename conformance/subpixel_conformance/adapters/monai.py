@@ -3,9 +3,9 @@
 https://docs.monai.io/en/stable/networks.html: ``pixelshuffle`` and ``pixelunshuffle`` take a "tensor with shape BCHW[D]" and a factor that
 "must be >=1", raise ValueError "when input channels … are not divisible" and "when spatial dimensions are not divisible", and refer for
 the order to ``torch.nn.PixelShuffle`` (so: CRD). ``icnr_init`` is the "ICNR initialization for 2D/3D kernels adapted from Aitken et al."
-``SubpixelUpsample`` "supports 1D, 2D and 3D input images", with one 3-tap convolution, and cites "Aitken et al., 2017, Checkerboard
-artifact free sub-pixel convolution", which defines the initialization that it applies; so a fresh one is judged by the law of that paper
-(IC-004), its bias included. It is judged without its pooling, whose padding the documentation fixes in its own way. Of ``UpSample`` in the
+``SubpixelUpsample`` "supports 1D, 2D and 3D input images", with one 3-tap convolution. How it starts is not claimed: it cites "Aitken et
+al., 2017, Checkerboard artifact free sub-pixel convolution", and what it applies is an initialization "for 2D/3D kernels"; nothing is said
+of its bias. It is judged without its pooling, whose padding the documentation fixes in its own way. Of ``UpSample`` in the
 mode "pixelshuffle" the factor "has to match input size if it is a tuple", so that each axis has its own.
 """
 
@@ -44,6 +44,7 @@ class Monai(TorchEager):
         "devices": ("cpu",),
         "refusals": ("ER-001", "ER-003", "ER-004"),
         "layers": tuple({**PLAIN, "ndim": ndim, "kernel_size": (3,) * ndim, "dtype": "float32"} for ndim in CONVOLUTIONS),
+        "fresh": False,
     }
 
     def phase_shift(self, x: torch.Tensor, scale: Any, *, order: str, data_format: str) -> torch.Tensor:

@@ -1,9 +1,11 @@
 """transformers' ``InternVLModel.pixel_shuffle``, judged on what its documentation says.
 
 https://huggingface.co/docs/transformers/model_doc/internvl: "pixel shuffle downsampling on vision features" of shape "(batch_size, width,
-height, channels)", to "channels/(scale_factor^2)" with a ``scale_factor`` of 1 / r: so it is an *inverse* phase shift, channels last, 2-D,
-one factor, float only. It names the first spatial axis the width; the suite calls the axes as they come. The order is not stated; trained
-weights depend on the one that it has, DCR, and that is what is judged.
+height, channels)", to "(batch_size, height*scale_factor, width*scale_factor, channels/(scale_factor^2))", so it is an *inverse* phase
+shift, channels last, 2-D, one factor. Its factor is judged at 1 / 2, 1 / 3 and so on because "scale_factor (`float`, *optional*, defaults
+to `0.5`)" is the "Factor by which to downsample", of which 0.5 is the default and not the only one. It names the first spatial axis the
+width; the suite calls the axes as they come. The order is not stated; trained weights depend on the one that it has, DCR, and that is what
+is judged.
 """
 
 from collections.abc import Mapping

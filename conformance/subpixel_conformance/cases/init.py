@@ -369,9 +369,9 @@ def _constructed_cases(full: bool, dtype: str) -> Iterator[Case]:
         config = LayerConfig(ndim, 3, 2, kernel, scale, order, separable=separable, dtype=dtype)
         slug = _slug(order, scale, "constructed", "separable" if separable else "plain")
         case = f"IC-004/{slug}"
-        yield Case(case, ("IC-004", "IC-001"), "init", needs_layer(config), partial(constructed, config=config, case=case))
+        yield Case(case, ("IC-004", "IC-001"), "init", needs_layer(config, fresh=True), partial(constructed, config=config, case=case))
         case = f"IC-002/{slug}"
-        yield Case(case, ("IC-002",), "init", needs_layer(config), partial(constructed_bias, config=config, case=case))
+        yield Case(case, ("IC-002",), "init", needs_layer(config, fresh=True), partial(constructed_bias, config=config, case=case))
 
 
 def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
@@ -389,4 +389,5 @@ def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
         ]:
             config = LayerConfig(ndim, 3, 2, kernel, scale, order, factors=factors, width=4, dtype=dtype)
             case = f"{clause}/{slug}"
-            yield Case(case, (clause,), "init", needs_layer(config), partial(check, config=config, case=case))
+            needs = needs_layer(config, fresh=clause == "IC-010")
+            yield Case(case, (clause,), "init", needs, partial(check, config=config, case=case))

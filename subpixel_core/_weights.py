@@ -144,7 +144,7 @@ def _configuration(path: str, metadata: Mapping[str, str]) -> ResidualUNetConfig
     try:
         fields: Any = json.loads(metadata.get("config", ""))
         if not isinstance(fields, dict):
-            raise check.weight_file(path, "describe a residual U-Net in its metadata", f"{fields!r:.80}")
+            raise TypeError(f"{fields!r:.80}")  # in its own words below
         config = ResidualUNetConfig(**fields, order=metadata.get("order"))  # type: ignore[arg-type]  # refused there, if it is none
     except (TypeError, ValueError, RecursionError) as error:
         raise check.weight_file(path, "describe a residual U-Net in its metadata", f"{error}") from None

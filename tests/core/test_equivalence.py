@@ -306,6 +306,18 @@ def test_a_bias_of_zeros_is_felt_no_further_than_none():
     assert core.collapse_stages(stages, order="CRD").interior == ((0, 0),)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_equal_everywhere_has_no_border_of_its_own(form):
+    kernel = integers(3, 2, 4, 4)
+    for layer in [
+        core.deconv_to_subpixel(kernel, stride=(2, 3), padding=1, form=form),
+        core.resize_conv_to_subpixel(kernel, (2, 3), form=form),
+        core.shift_conv_to_subpixel(integers(3, 2, 4, 5), scale=(2, 1), order="CRD", form=form),
+        of_fractionally_strided(kernel, (2, 3), ((2, 1), (0, 1)), 1).subpixel("DCR", form),
+    ]:
+        assert layer.interior == ((0, 0), (0, 0))
+
+
 # --- refusals ---
 
 KERNEL = np.ones((3, 3, 4, 2))
@@ -360,6 +372,12 @@ REFUSED = [
     (
         lambda: core.unshift_conv_to_strided(np.ones((3, 3, 6, 2)), scale=2, order="DCR"),
         "channels must be a multiple of 4, the product of scale=(2, 2); got 6",
+    ),
+    (lambda: of_fractionally_strided(KERNEL, 0, ((0, 0),) * 2, 1), "stride must be 1 or more; got 0"),
+    (lambda: of_fractionally_strided(KERNEL, 2, ((0, 0),) * 2, (3, 0)), "dilation must be 1 or more on every axis; got (3, 0)"),
+    (
+        lambda: of_fractionally_strided(KERNEL[:0], 2, ((0, 0),) * 2, 1),
+        "kernel must have at least one tap on every axis; got (0, 3, 4, 2)",
     ),
 ]
 

@@ -87,12 +87,14 @@ RULES = [
         "padding must be 'same', 'valid' or a pair (before, after) for each of 2 spatial axes; got ((1, 1),)",
     ),
     (lambda: check.padding_widths(((1, 1, 1),), (3,)), f"{RULE}; got ((1, 1, 1),)"),
+    (lambda: check.padding_widths(((1,),), (3,)), f"{RULE}; got ((1,),)"),
     (lambda: check.padding_widths(((1, -1),), (3,)), "padding must be 0 or more on every axis; got (1, -1)"),
     (lambda: check.padding_widths("same", (3, 0)), "kernel_size must be 1 or more on every axis; got (3, 0)"),
     (lambda: check.cuts(-1, 2), "padding must be 0 or more; got -1"),
     (lambda: check.cuts((1, -1), 2), "padding must be 0 or more on every axis; got (1, -1)"),
     (lambda: check.cuts(((1, 2), (0, -1)), 2), "padding must be 0 or more on every axis; got (0, -1)"),
     (lambda: check.cuts(((1, 2),), 2), "padding must have one value per spatial axis, 2; got ((1, 2),)"),
+    (lambda: check.cuts(((1, 2), (0, 1)), 1), "padding must have one value per spatial axis, 1; got ((1, 2), (0, 1))"),
     (lambda: check.cuts(((1, 2), (1, 2, 3)), 2), "padding must have one value per spatial axis, 2; got (1, 2, 3)"),
     (lambda: check.cuts(((1, 2), 1), 2), f"padding must be {EITHER}; got ((1, 2), 1)"),
     (lambda: check.xla_padding("same", 2), f"{XLA}; got 'same'"),
@@ -143,6 +145,7 @@ RULES = [
     ),
     (lambda: check.is_built("layer", False), "layer must be built, for kernels are what is converted; got one that has none yet"),
     (lambda: check.same_in_both("axes", 1, 2), "axes must be the same in the resize and the convolution; got 1 and 2"),
+    (lambda: check.same_in_both("axes", 2, 1), "axes must be the same in the resize and the convolution; got 2 and 1"),
     (
         lambda: check.own_positions([1, 0], (1, 0)),
         "output_padding must give the last pixel a position of its own with padding='same'; got (1, 0)",
@@ -152,7 +155,7 @@ RULES = [
             lambda shapes=shapes: check.example_inputs([*map(np.zeros, shapes)], [(None, 3), (2, 4)]),
             f"example must have an array for each input of the model, (None, 3), (2, 4); got {', '.join(map(str, shapes))}",
         )
-        for shapes in ([(1, 3)], [(1, 3), (2, 4), (5,)], [(1, 3), (2, 5)], [(1, 3), (2, 4, 1)], [(1, 2), (2, 4)])
+        for shapes in ([(1, 3)], [(1, 3), (2, 4), (5,)], [(1, 3), (2, 5)], [(1, 3), (2, 4, 1)], [(1, 3), (2,)], [(1, 2), (2, 4)])
     ),
     (
         lambda: check.example_inputs(["x"], [(2, 4)]),
@@ -205,6 +208,7 @@ RULES = [
         "stages must be convolutions with one kernel each to become one layer; got b=True",
     ),
     (lambda: check.unit_steps((1, 2)), "stride must be 1 on every axis of a convolution behind a resize; got (1, 2)"),
+    (lambda: check.unit_steps((1, 0)), "stride must be 1 on every axis of a convolution behind a resize; got (1, 0)"),
     (
         lambda: check.linear("relu"),
         "activation must be None, for a chain with a nonlinearity between its stages is no linear layer; got 'relu'",
@@ -213,6 +217,7 @@ RULES = [
     (lambda: check.stages([(0, 0, 0), 1]), f"{STAGES}; got list"),
     (lambda: check.stages([]), f"{STAGES}; got [] entries"),
     (lambda: check.stages(((0, 0, 0), (0, 0))), f"{STAGES}; got [3, 2] entries"),
+    (lambda: check.stages(((0, 0, 0), (0, 0, 0, 0))), f"{STAGES}; got [3, 4] entries"),
     (
         lambda: check.follows((3, 3, 4, 8), (3, 3, 1, 2)),
         "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 3, 4, 8)",

@@ -158,8 +158,31 @@ def test_ties_go_to_fewer_macs_then_fewer_stages_then_smaller_factors_first():
     assert plan.parameters == swapped.parameters
     assert plan.macs(1) < swapped.macs(1)
     assert scales_of(plan_stages(4, 1, 1, kernel_size=1, ndim=1, bias=False)) == ((4,),)  # 4 weights either way, 4 MACs or 6
+    # Equal parameters and equal MACs, the shorter chain with the larger first factor: the fewest stages come first.
+    for scale, channels, parameters, macs, tied in [
+        (24, (1, 3), 17, 80, [((8,), (3,)), ((2,), (3,), (4,))]),
+        (144, (2, 2), 28, 312, [((3,), (6,), (8,)), ((2,), (2,), (4,), (9,))]),
+    ]:
+        options = {"kernel_size": 1, "ndim": 1, "width": 1, "bias": False}
+        plans = [plan_stages(scale, *channels, factors=factors, **options) for factors in tied]
+        assert [(plan.parameters, plan.macs(1)) for plan in plans] == [(parameters, macs)] * 2
+        assert scales_of(plan_stages(scale, *channels, objective="macs", max_parameters=parameters, **options)) == tied[0]
     # (1, 2, 2) twice, or one axis after the other: three plans of equal parameters, MACs and stages; the smaller factors come first.
     assert scales_of(plan_stages((1, 4, 4), 8, 8, ndim=3)) == ((1, 1, 4), (1, 4, 1))
+
+
+def test_the_budget_that_would_do_is_that_of_the_plan_with_fewest_parameters():
+    fewest = plan_stages(8, 16, 16)
+    assert fewest.parameters < plan_stages(8, 16, 16, objective="macs").parameters
+    for objective in ("parameters", "macs"):
+        with pytest.raises(ValueError, match=rf"^max_parameters must be {fewest.parameters} or more to reach scale=\(8, 8\); got 7$"):
+            plan_stages(8, 16, 16, objective=objective, max_parameters=7)
+
+
+def test_extents_below_0_are_refused_as_they_were_given():
+    for cost in (plan_stages(8, 2, 3).macs, plan_stages(8, 2, 3).activations):
+        with pytest.raises(ValueError, match=r"^spatial must be 0 or more; got -1$"):
+            cost(-1)
 
 
 def test_a_prime_is_reached_in_one_stage():

@@ -24,6 +24,7 @@ from subpixel_core import (
     residual_unet,
     statistics_shapes,
 )
+from subpixel_core._unet import _Layer
 
 SPATIAL = {1: (7,), 2: (5, 7), 3: (3, 5, 6)}
 
@@ -398,6 +399,7 @@ REFUSED = [
     *[({name: (3,)}, ValueError, f"{name} must have one value per spatial axis, 2; got (3,)") for name in ("kernel_size", "output_scale")],
     *[({name: ()}, ValueError, f"{name} must have one value per spatial axis, 2; got ()") for name in ("kernel_size", "output_scale")],
     *[({name: (3, 1.0)}, TypeError, f"{name} {ODD}; got (3, 1.0)") for name in ("kernel_size", "output_scale")],
+    ({"output_scale": (2**10, 2**11)}, ValueError, "output_scale must have a product of at most 1048576 to be planned; got (1024, 2048)"),
     ({"scales": (2, 2)}, ValueError, "scales must have one entry per step between levels, 3, one less than widths; got (2, 2)"),
     ({"scales": ()}, ValueError, "scales must have one entry per step between levels, 3, one less than widths; got ()"),
     ({"scales": (2, 0, 2)}, ValueError, "every entry of scales must be 1 or more; got 0"),
@@ -421,6 +423,29 @@ def test_a_field_that_is_wrong_is_refused_by_its_name_the_rule_and_the_value(opt
     with pytest.raises(kind) as raised:
         ResidualUNetConfig(**options)
     assert (type(raised.value), str(raised.value)) == (kind, text)
+
+
+def test_without_a_word_a_configuration_is_this_one():
+    assert ResidualUNetConfig().as_dict() == {
+        "ndim": 2,
+        "in_channels": 3,
+        "out_channels": 3,
+        "widths": (32, 64, 128, 256),
+        "blocks": 1,
+        "kernel_size": 3,
+        "scales": 2,
+        "output_scale": 1,
+        "norm": "group",
+        "groups": 8,
+        "upsample": "subpixel",
+        "blur": False,
+        "order": "DCR",
+    }
+
+
+def test_a_layer_without_a_kernel_of_its_own_is_none():
+    with pytest.raises(TypeError, match="abstract"):
+        _Layer("stem", 2, 3, (3, 3), gain=1.0)
 
 
 def test_every_field_has_a_refusal():
@@ -748,6 +773,12 @@ def test_fresh_kernels_are_normal_with_the_variance_of_their_role(upsample):
         assert abs((np.abs(standard) > 1).mean() - 0.3173) < 4 * (0.3173 * 0.6827 / n) ** 0.5, layer.name
 
 
+def test_every_branch_of_a_fresh_network_shares_in_the_variance():
+    config = small(widths=(2, 4, 6), scales=2, blocks=(1, 2, 4))
+    gains = [layer.gain for layer in network(config).layers if layer.name.endswith("conv2")]
+    assert gains == [2 / (1 + 2 + 4 + 2 + 1)] * (1 + 2 + 4 + 2 + 1)
+
+
 def test_a_fresh_network_enlarges_by_nearest_neighbour():
     config = ResidualUNetConfig(in_channels=2, widths=(8, 16), output_scale=(2, 3), kernel_size=1, scales=((3, 2),))
     params = init_parameters(config, np.random.default_rng(0))
@@ -860,6 +891,9 @@ def test_the_other_arguments_are_refused_by_name():
     rows = [
         (lambda: residual_unet(params, x, NETWORK.as_dict()), TypeError, "config must be a ResidualUNetConfig; got dict"),
         (lambda: parameter_shapes(None), TypeError, "config must be a ResidualUNetConfig; got NoneType"),
+        (lambda: residual_unet([], x, NETWORK), TypeError, "params must be a Mapping; got list"),
+        (lambda: convert_order([], NETWORK, "CRD"), TypeError, "params must be a Mapping; got list"),
+        (lambda: residual_unet(params, x * 1j, NETWORK), ValueError, "dtype must be a floating-point dtype; got complex128"),
         (lambda: residual_unet(params, x, NETWORK, training=1), TypeError, "training must be True or False; got 1"),
         (lambda: convert_order(params, NETWORK, "RGB"), ValueError, "order must be one of 'DCR', 'CRD', 'DRC', 'RCD'; got 'RGB'"),
         (lambda: init_parameters(NETWORK, 0), TypeError, "rng must be a Generator; got int"),

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import signal
 import stat
 import subprocess
@@ -182,6 +183,18 @@ def test_equal_weights_give_equal_bytes(tmp_path):
         save_weights(tmp_path / "saved", dict(reversed(params.items())) if number % 2 else params, CONFIG)
         files.add((tmp_path / "saved").read_bytes())
     assert len(files) == 1
+
+
+@pytest.mark.parametrize("channels", [10**digits for digits in range(9)])
+def test_the_header_has_no_blanks_but_those_behind_it_that_align_the_values(tmp_path, channels):
+    shift = replace(TINY, kernel_size=1, groups=channels)  # of no effect without group normalization: another length of the header
+    save_weights(tmp_path / "x", values(shift), shift)
+    content = (tmp_path / "x").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length]
+    text = header.rstrip(b" ")
+    assert text == json.dumps(json.loads(header), sort_keys=True, separators=(",", ":")).encode()
+    assert length == -(-len(text) // 8) * 8
 
 
 def test_the_configuration_is_in_the_file_with_its_fields_in_alphabetical_sequence(saved):
@@ -386,6 +399,19 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path, monkey
     same(load_weights(path)[0], values(seed=1))
 
 
+def test_the_values_are_on_the_disk_under_a_hidden_name_of_chance_before_that_is_moved(tmp_path, monkeypatch):
+    path, synced, moved = tmp_path / "network", [], []
+    fsync, move = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_size), fsync(number)))
+    monkeypatch.setattr(os, "replace", lambda source, target: (moved.append(Path(source)), move(source, target)))
+    for _ in range(2):
+        save_weights(path, values(), CONFIG)
+    assert synced == [path.stat().st_size] * 2
+    assert {name.parent for name in moved} == {tmp_path}
+    assert all(re.fullmatch(r"\.[0-9a-f]{16}\.part", name.name) for name in moved)
+    assert moved[0] != moved[1]
+
+
 IN_THE_MIDDLE = """
 import os, signal, sys, time
 import numpy as np
@@ -508,8 +534,9 @@ def test_parameters_that_are_none_of_the_configuration_are_not_saved_and_the_fil
 
 def test_what_is_no_configuration_is_refused(saved):
     path, content = saved
-    with pytest.raises(TypeError, match=r"^config must be a ResidualUNetConfig; got dict$"):
-        save_weights(path, values(), CONFIG.as_dict())
+    for params in (values(), None):
+        with pytest.raises(TypeError, match=r"^config must be a ResidualUNetConfig; got dict$"):
+            save_weights(path, params, CONFIG.as_dict())
     assert path.read_bytes() == content
 
 
@@ -562,7 +589,8 @@ REFUSED = {
     "another order": (told(order="RGB"), NONE_DESCRIBED + "order must be one of 'DCR', 'CRD', 'DRC', 'RCD'; got 'RGB'"),
     "no configuration": (told(config=None), NONE_DESCRIBED),
     "no JSON": (told(config="{'ndim': 2}"), NONE_DESCRIBED),
-    "a list": (told(config="[2]"), NONE_DESCRIBED),
+    "a list": (told(config="[2]"), NONE_DESCRIBED + "[2]"),
+    "a long text": (told(config=json.dumps("U-Net" * 40)), NONE_DESCRIBED + "'" + ("U-Net" * 40)[:79]),
     "brackets": (told(config="[" * 100000), NONE_DESCRIBED),
     "an unknown field": (
         fields(dropout=0.5),
@@ -617,6 +645,17 @@ def test_a_file_that_is_none_is_refused_by_its_name_and_what_is_wrong(tmp_path, 
     exact = not text.endswith((": ", "got ", "'999"))
     assert (str(raised.value) == f"{path} {text}") == exact
     assert len(str(raised.value)) < 6000
+
+
+@pytest.mark.parametrize("what", [what for what, (_, text) in REFUSED.items() if text == UNREADABLE])
+def test_what_the_library_of_the_format_says_of_a_file_is_passed_on(tmp_path, what):
+    path = tmp_path / "x"
+    path.write_bytes(REFUSED[what][0])
+    with pytest.raises(safetensors.SafetensorError) as theirs, safetensors.safe_open(path, framework="np"):
+        pass
+    with pytest.raises(ValueError) as ours:  # noqa: PT011 -- the text is compared below
+        load_weights(path)
+    assert str(ours.value) == f"{path} {UNREADABLE}{theirs.value}"
 
 
 def test_an_older_version_and_an_unknown_sixth_key_are_read(tmp_path):
@@ -756,7 +795,16 @@ def test_a_configuration_of_more_blocks_than_the_file_has_tensors_is_refused_at_
     tensors, metadata = weight_file.read(content)
     config = json.dumps({**json.loads(metadata["config"]), "blocks": blocks})
     path.write_bytes(weight_file.written(tensors, {**metadata, "config": config}))
-    with pytest.raises(ValueError, match=r"must hold the tensors of the \d+ blocks of its configuration; got \d+ tensors"):
+    with pytest.raises(ValueError, match=r"must hold the tensors of the \d+ blocks of its configuration; got \d+ tensors$"):
+        load_weights(path)
+
+
+def test_a_configuration_of_as_many_blocks_as_the_file_has_tensors_is_refused_by_what_is_missing(saved):
+    path, content = saved
+    tensors, metadata = weight_file.read(content)
+    config = json.dumps({**json.loads(metadata["config"]), "blocks": [len(tensors) - 1, 1]})
+    path.write_bytes(weight_file.written(tensors, {**metadata, "config": config}))
+    with pytest.raises(ValueError, match=r"must have the tensor 'encoder.0.1.norm1.scale' of shape \(2,\); got 52 tensors without it$"):
         load_weights(path)
 
 
@@ -770,5 +818,5 @@ def test_a_configuration_of_an_output_scale_that_would_be_planned_forever_is_ref
 
 
 def test_parameters_that_are_no_mapping_are_refused(tmp_path):
-    with pytest.raises(TypeError, match="params must be a Mapping; got NoneType"):
+    with pytest.raises(TypeError, match=r"^params must be a Mapping; got NoneType$"):
         save_weights(tmp_path / "none", None, CONFIG)

@@ -16,7 +16,7 @@ from subpixel_core._equivalence import (
 )
 from subpixel_core._icnr import base_shape, fans, icnr, icnr_bias, icnr_residual, icnr_weight_norm
 from subpixel_core._order import DATA_FORMATS, ORDERS, DataFormat, Order, channel_permutation
-from subpixel_core._phase_shift import Rearrangement, inverse_phase_shift, phase_shift, rearrangement
+from subpixel_core._phase_shift import Rearrangement, few_axes, inverse_phase_shift, phase_shift, rearrangement
 from subpixel_core._stages import Stage, StagePlan, factorizations, plan_stages
 from subpixel_core._unet import (
     ResidualUNetConfig,
@@ -62,6 +62,7 @@ __all__ = [
     "depthwise_conv",
     "factorizations",
     "fans",
+    "few_axes",
     "fractionally_strided_conv",
     "icnr",
     "icnr_bias",

@@ -1,7 +1,7 @@
 """The phase shift and its inverse, and the plan that every backend carries out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -32,6 +32,21 @@ class Extent:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """The extent of neighbouring axes as one."""
+
+    extents: tuple[Extent, ...]
+
+    def of(self, shape: Sequence[Any]) -> Any:
+        """Return the product of the extents for a tensor of this shape."""
+        first, *others = self.extents
+        product = first.of(shape)
+        for extent in others:  # torch's compiler follows this, and no math.prod of a generator
+            product = product * extent.of(shape)
+        return product
+
+
+@dataclass(frozen=True)
 class Rearrangement:
     """A phase shift or its inverse as reshape, transpose, reshape. It depends on the rank, never on the extents.
 
@@ -41,7 +56,8 @@ class Rearrangement:
     """
 
     axes: tuple[int, ...]
-    split_extents: tuple[Extent, ...]
+    split_extents: tuple[Any, ...]
+    """One Extent per axis, or one Joined in a plan of few axes."""
     merged_extents: tuple[Extent, ...]
     multiples: tuple[tuple[int, int, str, str], ...]
     """What must divide what: (axis, divisor, what the axis is, why)."""
@@ -142,6 +158,51 @@ def _runs(source: list[tuple[str, int]], target: list[tuple[str, int]]) -> list[
         else:
             runs.append((name,))
     return runs
+
+
+DEPLOYED_AXES = 5
+"""Transposes of more axes are what runtimes on devices do not have."""
+
+
+def few_axes(rank: int, scale: check.Scale, *, order: str, data_format: str, inverse: bool = False) -> tuple[Rearrangement, ...]:
+    """Return the shift as plans to be carried out one after the other, none with more than five axes: for graphs that leave the framework.
+
+    All axes that stay neighbours are one, batch and spatial ones too. Where more than five are left, one spatial axis after the other is
+    shifted, first that whose offset lies at the far end of the channel index from the output channel ::
+
+        phase_shift(x, (r_0, r_1), order="DCR") == phase_shift(phase_shift(x, (r_0, 1), order="DCR"), (1, r_1), order="DCR")
+        phase_shift(x, (r_0, r_1), order="CRD") == phase_shift(phase_shift(x, (1, r_1), order="CRD"), (r_0, 1), order="CRD")
+
+    >>> [plan.axes for plan in few_axes(4, 2, order="DCR", data_format="channels_first")]      # (n, i, j, ch, w) -> (n, ch, i, w, j)
+    [(0, 3, 1, 4, 2)]
+    >>> [plan.axes for plan in few_axes(5, (2, 2, 2), order="CRD", data_format="channels_first")]  # k, then j, then i
+    [(0, 2, 1), (0, 2, 1, 3), (0, 2, 1, 3)]
+    """
+    factors = check.per_axis("scale", scale)
+    whole = _joined(rearrangement(rank, factors, order=order, data_format=data_format, inverse=inverse, cached=False))
+    if len(whole.axes) <= DEPLOYED_AXES:
+        return () if prod(factors) == 1 else (whole,)
+    parts = channel_parts(order, len(factors))
+    shifted = [part for part in (parts if parts[-1] == CHANNEL else reversed(parts)) if part != CHANNEL and factors[part] > 1]
+    plans = [
+        _joined(_plan(rank, tuple(r if i == axis else 1 for i, r in enumerate(factors)), order, data_format, inverse))
+        for axis in (reversed(shifted) if inverse else shifted)
+    ]
+    # The first refuses what the whole would, in its words.
+    return tuple(replace(plan, multiples=() if i else whole.multiples) for i, plan in enumerate(plans))
+
+
+def _joined(plan: Rearrangement) -> Rearrangement:
+    """Return the plan with all axes that stay neighbours as one."""
+    runs: list[tuple[int, ...]] = []
+    for axis in range(len(plan.axes)):
+        if runs and plan.axes.index(axis) == plan.axes.index(axis - 1) + 1:
+            runs[-1] = (*runs[-1], axis)
+        else:
+            runs.append((axis,))
+    moved = sorted(runs, key=lambda run: plan.axes.index(run[0]))
+    split = tuple(Joined(tuple(plan.split_extents[axis] for axis in run)) for run in runs)
+    return replace(plan, axes=tuple(runs.index(run) for run in moved), split_extents=split)
 
 
 def phase_shift(x: ArrayLike, scale: check.Scale, *, order: Order, data_format: DataFormat = "channels_last") -> NDArray[Any]:

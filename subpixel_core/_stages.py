@@ -56,6 +56,12 @@ class Stage:
         return prod(self.kernel_shape) + prod(self.depthwise_shape or (0,))
 
     @property
+    def terms(self) -> int:
+        """Number of terms that a value is the sum of, with the bias; of a separable stage those of both sums."""
+        terms = prod(self.kernel_shape[:-1]) + 1  # CV-003
+        return terms + prod(self.kernel_size) if self.separable else terms  # SP-002
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         return self.weights + (self.channels if self.bias else 0)  # ST-001

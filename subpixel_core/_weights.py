@@ -60,7 +60,7 @@ def save_weights(path: str | os.PathLike[str], params: Mapping[str, ArrayLike], 
         "config": json.dumps(fields, sort_keys=True),
     }
     little_endian = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in arrays.items()}
-    _replace(Path(os.path.realpath(path)), _sorted(save(little_endian, metadata)))
+    replace_file(path, _sorted(save(little_endian, metadata)))
 
 
 def _sorted(content: bytes) -> bytes:
@@ -71,8 +71,9 @@ def _sorted(content: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + content[start:]
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file beside ``path`` and move it there: an interruption leaves what was there before."""
+    path = Path(os.path.realpath(path))
     beside = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         with open(beside, "xb") as file:

@@ -504,6 +504,63 @@ def weight_file(path: Any, rule: str, received: Any) -> ValueError:
     return ValueError(f"{path} must {rule}; got {received}")
 
 
+def opset(version: Any) -> int:
+    """Return a version of the ONNX operators, refusing one from before what the exporter writes."""
+    return integer("opset_version", version, minimum=18)
+
+
+def one_file(size: int, target: str, instead: str) -> None:
+    """Refuse a model that one file of the target cannot hold."""
+    if size >= 2**31:
+        raise ValueError(f"model must have less than 2 GiB of parameters for one {target} file; got {size} bytes. Use {instead}")
+
+
+def real_example(is_complex: bool, dtype: Any, target: str) -> None:
+    """Refuse complex numbers, which the target has no operators for."""
+    if is_complex:
+        raise ValueError(f"example must hold real numbers for {target}; got {dtype}. Export real and imaginary parts as channels")
+
+
+def shown(varies: bool) -> None:
+    """Refuse an example on which a wrong export is right."""
+    if not varies:
+        raise ValueError("example must have values that differ, for the exported file is verified on them; got one value everywhere")
+
+
+def runnable(runtime: str, dtype: Any, reason: str) -> None:
+    """Refuse a model that the runtime cannot load."""
+    raise ValueError(
+        f"model must be one that {runtime} can run; got {dtype} ({reason}). "
+        f"Export it in float32, or with verify=False for another runtime; nothing was written"
+    )
+
+
+def same_answer(runtime: str, shape: Sequence[int], wanted: np.ndarray, got: np.ndarray, allowed: Any = None) -> None:
+    """Refuse an exported model whose runtime answers otherwise than the model.
+
+    What may differ is ``allowed``; without it, for floating point, half of the digits of the dtype at the largest value ::
+
+        |got - wanted| <= sqrt(2 u) max |wanted|
+
+    Rounding stays far below that in a deep network, and a wrong order of channels is far beyond.
+    """
+    fault = None
+    if got.shape != wanted.shape or got.dtype != wanted.dtype:
+        fault = f"{got.dtype} of shape {got.shape} instead of {wanted.dtype} of shape {wanted.shape}"
+    elif not np.array_equal(got, wanted, equal_nan=np.issubdtype(wanted.dtype, np.inexact)):
+        if allowed is None and np.issubdtype(wanted.dtype, np.inexact):
+            finite = np.abs(wanted[np.isfinite(wanted)].astype(np.float64))
+            allowed = np.sqrt(float(np.finfo(wanted.dtype).eps)) * finite.max(initial=0.0)
+        difference = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
+        wrong = ~((got == wanted) | (np.isnan(got) & np.isnan(wanted)) | (difference <= (0.0 if allowed is None else allowed)))
+        if wrong.any():
+            first = tuple(map(int, np.argwhere(wrong)[0]))
+            fault = f"{got[first]} instead of {wanted[first]} at {first}"
+    if fault is not None:
+        where = f"{runtime}, for an input of shape {tuple(shape)}"
+        raise RuntimeError(f"the exported model must compute what the model does; got {fault} from {where}. Nothing was written")
+
+
 def keras_backend(name: str) -> None:
     """Refuse Keras on another backend than TensorFlow, which the TensorFlow layers are written for."""
     if name != "tensorflow":

@@ -1,6 +1,7 @@
 """Sub-pixel convolution for PyTorch: the specification's plans, carried out on tensors."""
 
 from subpixel_torch.convert import convert, from_conv_transpose, from_resize_conv
+from subpixel_torch.export import to_onnx
 from subpixel_torch.initializers import icnr_
 from subpixel_torch.layers import (
     ChainedSubpixelConv1d,
@@ -36,4 +37,5 @@ __all__ = [
     "phase_shift",
     "save_weights",
     "set_parameters",
+    "to_onnx",
 ]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from subpixel_core import ORDERS, Order, fans, padding_widths, plan_stages
 from subpixel_core.check import Padding, Scale, flag, kernel_fits, layer_input, one_of, per_axis, something_left
 from subpixel_torch.initializers import icnr_, replicate
-from subpixel_torch.ops import box_blur, phase_shift
+from subpixel_torch.ops import box_blur, in_native_order, phase_shift
 
 Pairs = tuple[tuple[int, int], ...]
 _convolutions: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -38,12 +38,11 @@ def convolve(
 
 
 def _keeping_format(x: Tensor, scale: tuple[int, ...]) -> Tensor:
-    """Return the phase shift in order CRD, in the memory format of ``x``; as the native operation where a graph is exported."""
-    even = len(scale) == 2 and scale[0] == scale[1]
-    if even and (torch.compiler.is_exporting() or memory_format(x) != torch.contiguous_format):
-        return F.pixel_shuffle(x, scale[0])
-    if memory_format(x) == torch.contiguous_format:
+    """Return the phase shift in order CRD, in the memory format of ``x``."""
+    if torch.compiler.is_exporting() or memory_format(x) == torch.contiguous_format:
         return phase_shift(x, scale)
+    if len(scale) == 2 and scale[0] == scale[1]:
+        return F.pixel_shuffle(x, scale[0])
     return phase_shift(x.movedim(1, -1), scale, order="CRD", data_format="channels_last").movedim(-1, 1)
 
 
@@ -194,12 +193,13 @@ class _SubpixelConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         layer_input(x.shape, self.ndim, self.stage.in_channels, "channels_first")
         kernel_fits(x.shape[2:], self.stage.kernel_size, self.widths)
+        weight, bias, order = in_native_order(self.weight, self.bias, self.stage.scale, self.order)
         if self.stage.separable:
             x = convolve(x, self.depthwise, None, self.widths, groups=self.stage.in_channels)  # (N, Ci, *spatial')
-            x = _convolutions[self.ndim](x, self.weight, self.bias)  # (N, C * prod(scale), *spatial')
+            x = _convolutions[self.ndim](x, weight, bias)  # (N, C * prod(scale), *spatial')
         else:
-            x = convolve(x, self.weight, self.bias, self.widths)
-        x = phase_shift(x, self.stage.scale, order=self.order)  # (N, C, *(scale * spatial'))
+            x = convolve(x, weight, bias, self.widths)
+        x = phase_shift(x, self.stage.scale, order=order)  # (N, C, *(scale * spatial'))
         return box_blur(x, self.stage.scale) if self.blur else x
 
     def extra_repr(self) -> str:

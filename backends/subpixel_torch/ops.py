@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subpixel_core import DataFormat, Order, rearrangement
+from subpixel_core import DataFormat, Order, channel_permutation, few_axes, rearrangement
 from subpixel_core.check import Scale, floating, instance, per_axis, pooled_axes, rank
 
 NATIVE = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex128, torch.bool, torch.uint8}
@@ -74,6 +74,8 @@ def _carry_out(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *
     instance("x", x, Tensor)
     # torch.compile traces through a cache, with a warning; to torch.jit.trace an extent is a tensor, on which no branch may hang
     compiling = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if compiling and torch.compiler.is_exporting():
+        return _in_a_graph(x, scale, order, data_format, inverse=inverse)
     plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse, cached=not compiling)
     if order == "CRD" and data_format == "channels_first" and x.ndim == 4 and not compiling:
         r = _faster_by_torch(x, scale, inverse)
@@ -123,6 +125,52 @@ def _lies_last(x: Tensor, axis: int) -> bool:
     return x.stride(axis) == 1 and x.movedim(axis, -1).is_contiguous()
 
 
+def _in_a_graph(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Tensor:
+    """Return the shift as exported graphs hold it: the native operation where there is one, otherwise transposes of few axes."""
+    plans, factors = few_axes(x.ndim, scale, order=order, data_format=data_format, inverse=inverse), per_axis("scale", scale)
+    onnx = torch.onnx.is_in_onnx_export()
+    if len(factors) == 2 and factors[0] == factors[1] > 1 and (onnx or (order == "CRD" and not inverse)):
+        plans[0].demand_multiples(x.shape)
+        images = x.movedim(-1, -3) if data_format == "channels_last" else x
+        images = _onnx_operator(images, factors[0], order, inverse) if onnx else F.pixel_shuffle(images, factors[0])
+        return images.movedim(-3, -1) if data_format == "channels_last" else images
+    for plan in plans:
+        x = x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
+    return x
+
+
+def _onnx_operator(x: Tensor, factor: int, order: Order, inverse: bool) -> Tensor:
+    """Return the operator of ONNX that the shift is, with a Gather of the channels where it has no mode for the order."""
+    *batch, channels, height, width = x.shape
+    if len(batch) != 1:
+        x = x.reshape(prod(batch), channels, height, width)
+    if inverse:  # SpaceToDepth is DCR
+        shape = (x.shape[0], channels * factor**2, height // factor, width // factor)
+        y = torch.onnx.ops.symbolic("SpaceToDepth", (x,), {"blocksize": factor}, dtype=x.dtype, shape=shape)
+        y = _reordered(y, factor, source="DCR", target=order)
+    else:
+        mode: Order = "DCR" if order == "DCR" else "CRD"
+        x = _reordered(x, factor, source=order, target=mode)
+        shape = (x.shape[0], channels // factor**2, height * factor, width * factor)
+        y = torch.onnx.ops.symbolic("DepthToSpace", (x,), {"blocksize": factor, "mode": mode}, dtype=x.dtype, shape=shape)
+    return y if len(batch) == 1 else y.reshape(*batch, *shape[1:])
+
+
+def _reordered(x: Tensor, factor: int, *, source: Order, target: Order) -> Tensor:
+    if source == target:
+        return x
+    permutation = channel_permutation(int(x.shape[1]), factor, source=source, target=target)
+    return x.index_select(1, torch.tensor(permutation, device=x.device))
+
+
+def in_native_order(weight: Tensor, bias: Tensor | None, scale: tuple[int, ...], order: Order) -> tuple[Tensor, Tensor | None, Order]:
+    """Return the parameters before a shift as they are; in an exported graph in order CRD, so that the shift can be one operation there."""
+    if order == "CRD" or not (torch.compiler.is_compiling() and torch.compiler.is_exporting()):
+        return weight, bias, order
+    permutation = torch.tensor(channel_permutation(weight.shape[0], scale, source=order, target="CRD"), device=weight.device)
+    return weight.index_select(0, permutation), None if bias is None else bias.index_select(0, permutation), "CRD"
+
+
 def box_blur(x: Tensor, scale: Scale) -> Tensor:
     """Average over a box of the size of the scale, leaving out what lies outside: `subpixel_core.box_blur`, channels first.
 
@@ -149,4 +197,5 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
     pooled = pool(batched, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
     # torch pads both ends alike; for an even factor that is one position too many, at the start.
     first: tuple[Any, ...] = (..., *(slice(1 - r % 2, None) for r in factors))
-    return pooled[first].reshape(x.shape).to(x.dtype)
+    y = pooled[first]
+    return (y if batched.ndim == x.ndim else y.reshape(x.shape)).to(x.dtype)

@@ -26,7 +26,7 @@ from subpixel_core._unet import EPSILON, MOMENTUM, Block, Convolution, Normaliza
 from subpixel_core.check import arrays, batch_values, in_place, instance, unet_input
 from subpixel_torch.initializers import icnr_
 from subpixel_torch.layers import convolve
-from subpixel_torch.ops import box_blur, phase_shift
+from subpixel_torch.ops import box_blur, in_native_order, phase_shift
 
 _transposed_convolutions: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
@@ -97,13 +97,14 @@ def _kernel(*shape: int) -> nn.Parameter:
 
 
 def _subpixel(layer: Upsampling, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    y = convolve(x, weight, bias, layer.padding)  # (N, C * prod(scale), *spatial)
+    kernel, offset, order = in_native_order(weight, bias, layer.scale, layer.order)
+    y = convolve(x, kernel, offset, layer.padding)  # (N, C * prod(scale), *spatial)
     if prod(layer.scale) == 1:
         return y
-    if y.is_contiguous():
-        return phase_shift(y, layer.scale, order=layer.order)
+    if torch.compiler.is_exporting() or y.is_contiguous():
+        return phase_shift(y, layer.scale, order=order)
     # Memory with the channels last stays so: the same values, between tensors of that layout.
-    return phase_shift(y.movedim(1, -1), layer.scale, order=layer.order, data_format="channels_last").movedim(-1, 1)
+    return phase_shift(y.movedim(1, -1), layer.scale, order=order, data_format="channels_last").movedim(-1, 1)
 
 
 def _resized(layer: Upsampling, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ AT_THE_FILE = {
     "load_weights",
     "_array",
     "_tensor",
+    "_verify",
+    "_allowed",
 }  # where arrays are what they are about
+BEYOND = {"adapter.py": {"ml_dtypes", "optax"}, "export.py": {"onnxruntime", "onnxscript"}}  # what a file may import besides
 THROUGH_NUMPY = {"numpy", "asarray", "array", "tolist", "item", "from_numpy"}
 
 
@@ -112,7 +115,7 @@ def test_a_backend_imports_the_core_and_its_own_framework_and_no_other(backend):
     frameworks = {"torch": {"torch"}, "tensorflow": {"tensorflow", "keras"}, "jax": {"jax"}}[backend]
     allowed = frameworks | {"subpixel_core", f"subpixel_{backend}", "numpy"} | set(sys.stdlib_module_names)
     for name, tree in trees(BACKENDS[backend]).items():
-        assert imported(tree) - allowed - ({"ml_dtypes", "optax"} if name == "adapter.py" else set()) == set(), name
+        assert imported(tree) - allowed - BEYOND.get(name, set()) == set(), name
 
 
 def test_the_core_imports_numpy_and_itself_and_the_standard_library_alone():
@@ -123,7 +126,8 @@ def test_the_core_imports_numpy_and_itself_and_the_standard_library_alone():
 
 def test_the_backends_have_the_same_files():
     files = {"__init__.py", "adapter.py", "convert.py", "initializers.py", "layers.py", "ops.py", "unet.py"}
-    own = {"torch": {"graphs.py"}}  # what a forward does, where it is code: a Keras model is a graph, and JAX's functions have no layers
+    # What a forward does, where it is code: a Keras model is a graph, and JAX's functions have no layers.
+    own = {"torch": {"graphs.py", "export.py"}}
     for name, folder in BACKENDS.items():
         assert set(trees(folder)) == files | own.get(name, set()), folder
 

@@ -57,6 +57,24 @@ def runs_on(given, error):
 
 
 RULES = [
+    (lambda: check.opset(17), "opset_version must be 18 or more; got 17"),
+    (
+        lambda: check.one_file(2**31, "ONNX", "this"),
+        "model must have less than 2 GiB of parameters for one ONNX file; got 2147483648 bytes. Use this",
+    ),
+    (
+        lambda: check.real_example(True, "complex64", "ONNX"),
+        "example must hold real numbers for ONNX; got complex64. Export real and imaginary parts as channels",
+    ),
+    (
+        lambda: check.shown(False),
+        "example must have values that differ, for the exported file is verified on them; got one value everywhere",
+    ),
+    (
+        lambda: check.runnable("a runtime", "int32", "why"),
+        "model must be one that a runtime can run; got int32 (why). "
+        "Export it in float32, or with verify=False for another runtime; nothing was written",
+    ),
     (lambda: check.integer("n", 1.0, minimum=0), "n must be an integer; got 1.0"),
     (lambda: check.integer("n", True, minimum=0), "n must be an integer; got True"),
     (lambda: check.integer("n", -1, minimum=0), "n must be 0 or more; got -1"),

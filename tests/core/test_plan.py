@@ -5,7 +5,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from subpixel_core import DATA_FORMATS, ORDERS, phase_shift, rearrangement
+from subpixel_core import DATA_FORMATS, ORDERS, few_axes, inverse_phase_shift, phase_shift, rearrangement
 
 SCALES = [(2,), (1,), (2, 3), (3, 1), (1, 1), (2, 2, 2), (2, 1, 3), (1, 2, 1), (2, 3, 2, 3)]
 EVERY_PLAN = [
@@ -142,3 +142,50 @@ def test_one_plan_serves_every_extent():
     assert rearrangement(4, (2, 3), order="CRD", data_format="channels_first") is rearrangement(
         4, (2, 3), order="CRD", data_format="channels_first"
     )
+
+
+# --- plans of few axes ---
+
+
+def labelled(rank, scale, data_format, inverse):
+    """Return labelled integers that the shift takes: unequal extents, two channels."""
+    batch, spatial, channel = axes_of(rank, scale, data_format)
+    shape = [0] * rank
+    for i, axis in enumerate(batch):
+        shape[axis] = 2 + i
+    for i, axis in enumerate(spatial):
+        shape[axis] = (2, 3, 1, 2)[i] * (scale[i] if inverse else 1)
+    shape[channel] = 2 if inverse else 2 * int(np.prod(scale))
+    return np.arange(np.prod(shape)).reshape(shape)
+
+
+@every_plan
+def test_plans_of_at_most_five_axes_carried_out_one_after_the_other_are_the_shift(rank, scale, order, data_format, inverse):
+    x = labelled(rank, scale, data_format, inverse)
+    expected = (inverse_phase_shift if inverse else phase_shift)(x, scale, order=order, data_format=data_format)
+    plans = few_axes(rank, scale, order=order, data_format=data_format, inverse=inverse)
+    for plan in plans:
+        assert len(plan.axes) <= 5
+        x = x.reshape(plan.split(x.shape)).transpose(plan.axes).reshape(plan.merged(x.shape))
+    assert np.array_equal(x, expected)
+    assert len(plans) <= max(1, sum(r > 1 for r in scale))
+
+
+def test_one_plan_is_enough_up_to_two_axes_and_none_where_nothing_moves():
+    for order, data_format, inverse in product(ORDERS, DATA_FORMATS, [False, True]):
+        for scale, number in [((2,), 1), ((2, 3), 1), ((2, 1, 3), 1), ((1, 1), 0)]:
+            assert len(few_axes(len(scale) + 2, scale, order=order, data_format=data_format, inverse=inverse)) == number
+
+
+@pytest.mark.parametrize(("inverse", "what"), [(False, "channels"), (True, "extent of spatial axis 1")])
+def test_plans_of_few_axes_refuse_what_the_one_plan_refuses_and_in_its_words(inverse, what):
+    shape = (1, 3, 4, 3, 5) if inverse else (1, 13, 4, 3, 5)
+    messages = []
+    for plan in (
+        rearrangement(5, (2, 2, 5), order="CRD", data_format="channels_first", inverse=inverse),
+        few_axes(5, (2, 2, 5), order="CRD", data_format="channels_first", inverse=inverse)[0],
+    ):
+        with pytest.raises(ValueError, match=f"{what} must be a multiple of") as caught:
+            plan.split(shape)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]

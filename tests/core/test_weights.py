@@ -405,8 +405,9 @@ def test_the_values_are_on_the_disk_under_a_hidden_name_of_chance_before_that_is
     monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_size), fsync(number)))
     monkeypatch.setattr(os, "replace", lambda source, target: (moved.append(Path(source)), move(source, target)))
     for _ in range(2):
-        save_weights(path, values(), CONFIG)
+        save_weights(path, values(TINY), TINY)  # smaller than the buffer of a file
     assert synced == [path.stat().st_size] * 2
+    assert synced[0] < 4096
     assert {name.parent for name in moved} == {tmp_path}
     assert all(re.fullmatch(r"\.[0-9a-f]{16}\.part", name.name) for name in moved)
     assert moved[0] != moved[1]

@@ -1,6 +1,7 @@
 """Sub-pixel convolution for JAX: the specification's plans, carried out on arrays by pure functions over pytrees."""
 
 from subpixel_jax.convert import ExactSubpixelConv, from_conv_transpose, from_resize_conv, is_measured_faster
+from subpixel_jax.export import to_stablehlo
 from subpixel_jax.initializers import icnr
 from subpixel_jax.layers import chained_subpixel_conv, init_chained_subpixel_conv, init_subpixel_conv, subpixel_conv
 from subpixel_jax.ops import box_blur, inverse_phase_shift, phase_shift
@@ -23,4 +24,5 @@ __all__ = [
     "residual_unet",
     "save_weights",
     "subpixel_conv",
+    "to_stablehlo",
 ]

@@ -535,6 +535,30 @@ def runnable(runtime: str, dtype: Any, reason: str) -> None:
     )
 
 
+def convertible(target: str, reason: str) -> Any:
+    """Refuse a model that the target has no operators for."""
+    raise ValueError(
+        f"model must have layers that {target} has operators for; got: {reason}. "
+        f"Give every extent of its input but the batch, or replace that layer; nothing was written"
+    )
+
+
+def calibrated(int8: bool, calibration: list[Any] | None) -> list[Any]:
+    """Return the inputs to calibrate a quantization on, refusing one without inputs that differ, and inputs for none."""
+    if int8 and not calibration:
+        raise ValueError("calibration must have inputs as the model will see them, for int8; got none")
+    if calibration and not int8:
+        raise ValueError(f"int8 must be True for a calibration; got False and {len(calibration)} inputs")
+    shown(not int8 or any(np.ptp(x) > 0 for x in calibration or []))
+    return calibration or []
+
+
+def new_folder(name: str, there: bool, path: Any) -> None:
+    """Refuse to write a folder over what is there."""
+    if there:
+        raise ValueError(f"{name} must name a folder that is not there yet; got {path}")
+
+
 def same_answer(runtime: str, shape: Sequence[int], wanted: np.ndarray, got: np.ndarray, allowed: Any = None) -> None:
     """Refuse an exported model whose runtime answers otherwise than the model.
 

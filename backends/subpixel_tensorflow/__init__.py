@@ -4,6 +4,7 @@ import keras
 
 from subpixel_core.check import keras_backend
 from subpixel_tensorflow.convert import convert, from_conv_transpose, from_resize_conv
+from subpixel_tensorflow.export import to_saved_model, to_tflite
 from subpixel_tensorflow.initializers import ICNR
 from subpixel_tensorflow.layers import (
     ChainedSubpixelConv1D,
@@ -45,4 +46,6 @@ __all__ = [
     "residual_unet",
     "save_weights",
     "set_parameters",
+    "to_saved_model",
+    "to_tflite",
 ]

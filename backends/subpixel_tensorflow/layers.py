@@ -7,7 +7,17 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from subpixel_core import DATA_FORMATS, ORDERS, DataFormat, Order, StagePlan, padding_widths, plan_stages, rearrangement
+from subpixel_core import (
+    DATA_FORMATS,
+    ORDERS,
+    DataFormat,
+    Order,
+    StagePlan,
+    channel_permutation,
+    padding_widths,
+    plan_stages,
+    rearrangement,
+)
 from subpixel_core.check import (
     Padding,
     Scale,
@@ -22,7 +32,7 @@ from subpixel_core.check import (
     something_left,
 )
 from subpixel_tensorflow.initializers import ICNR
-from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift
+from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift, phase_shift_in_few_axes
 
 Shape = tuple[int | None, ...]
 Named = str | dict[str, Any] | Callable[..., Any]
@@ -85,10 +95,12 @@ def _channels(shape: Shape, data_format: str) -> Any:
 
 
 def _shift(x: tf.Tensor, scale: tuple[int, ...], order: Any, data_format: Any = "channels_last") -> tf.Tensor:
-    """Shift by TensorFlow's own op where there is one, since that is the op that every converter knows."""
+    """Shift by TensorFlow's own op where there is one, since that is the op that every converter knows, and in graphs as converters can."""
     if order == "DCR" and data_format == "channels_last" and x.shape.rank == 4 and len(scale) == 2 and scale[0] == scale[1] > 1:
         return tf.nn.depth_to_space(x, scale[0])
-    return phase_shift(x, scale, order=order, data_format=data_format)
+    if tf.executing_eagerly():
+        return phase_shift(x, scale, order=order, data_format=data_format)
+    return phase_shift_in_few_axes(x, scale, order, data_format)
 
 
 class _SubpixelConv(keras.layers.Layer):
@@ -209,21 +221,29 @@ class _SubpixelConv(keras.layers.Layer):
         padded = x if self.padding == "same" and not self.separable else tf.pad(x, ((0, 0), *self.widths, (0, 0)))
         if self.depthwise is not None:
             padded = _depthwise(padded, tf.convert_to_tensor(self.depthwise))  # (N, *spatial', Ci)
-        x = self._convolve(padded)  # (N, *spatial', C * prod(scale))
-        x = _shift(x, self.scale, self.order)  # (N, *(scale * spatial'), C)
+        kernel, bias, order = self._in_native_order()
+        x = self._convolve(padded, kernel, bias)  # (N, *spatial', C * prod(scale))
+        x = _shift(x, self.scale, order)  # (N, *(scale * spatial'), C)
         if self.blur:
             x = box_blur(x, self.scale)
         if self.data_format == "channels_first":
             x = tf.transpose(x, (0, self.ndim + 1, *range(1, self.ndim + 1)))  # (N, *high, C) -> (N, C, *high)
         return self.activation(x)
 
-    def _convolve(self, x: tf.Tensor) -> tf.Tensor:
+    def _in_native_order(self) -> tuple[Any, Any, Order]:
+        """Return kernel and bias as they are; in a graph, which may leave TensorFlow, in order DCR, that of its own op."""
+        if self.order == "DCR" or tf.executing_eagerly():
+            return self.kernel, self.bias, self.order
+        p = channel_permutation(self.stage.channels, self.scale, source=self.order, target="DCR")
+        return tf.gather(self.kernel, p, axis=-1), None if self.bias is None else tf.gather(self.bias, p), "DCR"
+
+    def _convolve(self, x: tf.Tensor, kernel: Any, bias: Any) -> tf.Tensor:
         """Convolve, and add the bias."""
         # Without a data format the gradient of a 3-D convolution fails in eager mode.
         options = {"padding": "SAME" if self.padding == "same" else "VALID", "data_format": ("NWC", "NHWC", "NDHWC")[self.ndim - 1]}
-        x = tf.nn.convolution(x, self.kernel, **options)
+        x = tf.nn.convolution(x, kernel, **options)
         x = tf.ensure_shape(x, (None,) * (self.ndim + 1) + (self.stage.channels,))  # for no samples TensorFlow gives any number of channels
-        return x if self.bias is None else tf.nn.bias_add(x, self.bias)
+        return x if bias is None else tf.nn.bias_add(x, bias)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         layer_input(input_shape, self.ndim, self.stage.in_channels if self.built else None, self.data_format)

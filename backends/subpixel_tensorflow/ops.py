@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from subpixel_core import DataFormat, Order, rearrangement
+from subpixel_core import DataFormat, Order, Rearrangement, few_axes, rearrangement
 from subpixel_core.check import Scale, floating, per_axis, rank
 
 
@@ -65,9 +65,20 @@ def inverse_phase_shift(x: tf.Tensor, scale: Scale, *, order: Order = "DCR", dat
 @tf.autograph.experimental.do_not_convert  # the core's control flow is over Python integers
 def _carry_out(x: tf.Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> tf.Tensor:
     x = tf.convert_to_tensor(x)
-    plan = rearrangement(x.shape.rank, scale, order=order, data_format=data_format, inverse=inverse)
+    return _moved(x, rearrangement(x.shape.rank, scale, order=order, data_format=data_format, inverse=inverse))
+
+
+def _moved(x: tf.Tensor, plan: Rearrangement) -> tf.Tensor:
     shape = extents(x)
     return tf.reshape(tf.transpose(tf.reshape(x, plan.split(shape)), plan.axes), plan.merged(shape))
+
+
+@tf.autograph.experimental.do_not_convert
+def phase_shift_in_few_axes(x: tf.Tensor, scale: Scale, order: Order, data_format: DataFormat) -> tf.Tensor:
+    """Return the phase shift by transposes of at most five axes, for graphs that leave TensorFlow; one of more axes can be faster."""
+    for plan in few_axes(x.shape.rank, scale, order=order, data_format=data_format):
+        x = _moved(x, plan)
+    return x
 
 
 @tf.autograph.experimental.do_not_convert

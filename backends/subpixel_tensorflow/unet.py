@@ -151,7 +151,8 @@ class Pad(_OfTheWhole):
         unet_input(x.shape, self.config.ndim, self.config.in_channels)
         zeros = self.config.padding(extents(x)[1:-1])
         y = tf.pad(x, ((0, 0), *((0, number) for number in zeros), (0, 0)))
-        return tf.ensure_shape(y, (*(None for _ in x.shape[:-1]), self.config.in_channels))
+        # Where the zeros are not known, that says that the channels are; tf.ensure_shape would too, and TFLite has none.
+        return tf.reshape(y, (*extents(y)[:-1], self.config.in_channels))
 
 
 @_register

@@ -19,6 +19,8 @@ AT_THE_FILE = {
     "_tensor",
     "_verify",
     "_allowed",
+    "to_saved_model",
+    "to_tflite",
 }  # where arrays are what they are about
 BEYOND = {"adapter.py": {"ml_dtypes", "optax"}, "export.py": {"onnxruntime", "onnxscript"}}  # what a file may import besides
 THROUGH_NUMPY = {"numpy", "asarray", "array", "tolist", "item", "from_numpy"}
@@ -125,9 +127,9 @@ def test_the_core_imports_numpy_and_itself_and_the_standard_library_alone():
 
 
 def test_the_backends_have_the_same_files():
-    files = {"__init__.py", "adapter.py", "convert.py", "initializers.py", "layers.py", "ops.py", "unet.py"}
+    files = {"__init__.py", "adapter.py", "convert.py", "initializers.py", "export.py", "layers.py", "ops.py", "unet.py"}
     # What a forward does, where it is code: a Keras model is a graph, and JAX's functions have no layers.
-    own = {"torch": {"graphs.py", "export.py"}, "jax": {"export.py"}}
+    own = {"torch": {"graphs.py"}}
     for name, folder in BACKENDS.items():
         assert set(trees(folder)) == files | own.get(name, set()), folder
 

@@ -66,6 +66,19 @@ RULES = [
         lambda: check.real_example(True, "complex64", "ONNX"),
         "example must hold real numbers for ONNX; got complex64. Export real and imaginary parts as channels",
     ),
+    (lambda: check.calibrated(True, None), "calibration must have inputs as the model will see them, for int8; got none"),
+    (lambda: check.calibrated(True, []), "calibration must have inputs as the model will see them, for int8; got none"),
+    (lambda: check.calibrated(False, [LINE]), "int8 must be True for a calibration; got False and 1 inputs"),
+    (lambda: check.new_folder("path", True, "there"), "path must name a folder that is not there yet; got there"),
+    (
+        lambda: check.convertible("TFLite", "why"),
+        "model must have layers that TFLite has operators for; got: why. "
+        "Give every extent of its input but the batch, or replace that layer; nothing was written",
+    ),
+    (
+        lambda: check.calibrated(True, [LINE]),
+        "example must have values that differ, for the exported file is verified on them; got one value everywhere",
+    ),
     (
         lambda: check.shown(False),
         "example must have values that differ, for the exported file is verified on them; got one value everywhere",

@@ -32,7 +32,7 @@ from subpixel_core.check import (
     something_left,
 )
 from subpixel_tensorflow.initializers import ICNR
-from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift, phase_shift_in_few_axes
+from subpixel_tensorflow.ops import at_least_float32, box_blur, convolve, extents, phase_shift, phase_shift_in_few_axes
 
 Shape = tuple[int | None, ...]
 Named = str | dict[str, Any] | Callable[..., Any]
@@ -239,9 +239,7 @@ class _SubpixelConv(keras.layers.Layer):
 
     def _convolve(self, x: tf.Tensor, kernel: Any, bias: Any) -> tf.Tensor:
         """Convolve, and add the bias."""
-        # Without a data format the gradient of a 3-D convolution fails in eager mode.
-        options = {"padding": "SAME" if self.padding == "same" else "VALID", "data_format": ("NWC", "NHWC", "NDHWC")[self.ndim - 1]}
-        x = tf.nn.convolution(x, kernel, **options)
+        x = convolve(x, kernel, padding=self.padding if self.padding == "same" else "valid")
         x = tf.ensure_shape(x, (None,) * (self.ndim + 1) + (self.stage.channels,))  # for no samples TensorFlow gives any number of channels
         return x if bias is None else tf.nn.bias_add(x, bias)
 
@@ -382,8 +380,7 @@ class _ExactSubpixelConv(keras.layers.Layer):
         same = self.padding == padding_widths("same", self.kernel_size)
         if not same and any(map(any, self.padding)):
             x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
-        # Keras's convolution has groups on every device, where TensorFlow's has not.
-        x = keras.ops.conv(x, self.kernel, padding="same" if same else "valid", data_format="channels_last")
+        x = convolve(x, self.kernel, padding="same" if same else "valid")
         return x if self.bias is None else tf.nn.bias_add(x, self.bias)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -23,11 +23,10 @@ from subpixel_core import Order, ResidualUNetConfig, network, padding_widths, pa
 from subpixel_core._unet import EPSILON, MOMENTUM, Block, Convolution, Normalization, Upsampling
 from subpixel_core.check import arrays, batch_values, instance, unet_input
 from subpixel_tensorflow.layers import SubpixelConv1D, SubpixelConv2D, SubpixelConv3D
-from subpixel_tensorflow.ops import at_least_float32, box_blur, extents, phase_shift
+from subpixel_tensorflow.ops import at_least_float32, box_blur, convolve, convolve_transposed, extents, phase_shift
 
 _register = keras.saving.register_keras_serializable(package="subpixel")
 _subpixel = {1: SubpixelConv1D, 2: SubpixelConv2D, 3: SubpixelConv3D}
-_data_formats = {1: "NWC", 2: "NHWC", 3: "NDHWC"}  # without one the gradient of a 3-D convolution fails in eager mode
 
 
 # --- the layers ---
@@ -41,7 +40,6 @@ class _Convolution(keras.layers.Layer):
     def __init__(self, layer: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.layer = self.kind(**layer)
-        self.data_format = _data_formats[len(self.layer.kernel_size)]
 
     def build(self, input_shape: Any) -> None:
         normal = keras.initializers.RandomNormal(stddev=self.layer.std)
@@ -63,10 +61,10 @@ class StridedConvolution(_Convolution):
     kind = Convolution
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        stride, padding = self.layer.stride, "SAME"
+        stride, padding = self.layer.stride, "same"
         if max(stride) > 1:  # TensorFlow's own padding starts elsewhere
-            x, padding = tf.pad(x, ((0, 0), *padding_widths("same", self.layer.kernel_size), (0, 0))), "VALID"
-        return self._biased(tf.nn.convolution(x, self.kernel, stride, padding, self.data_format))
+            x, padding = tf.pad(x, ((0, 0), *padding_widths("same", self.layer.kernel_size), (0, 0))), "valid"
+        return self._biased(convolve(x, self.kernel, stride, padding))
 
 
 @_register
@@ -79,7 +77,7 @@ class ResizeConvolution(_Convolution):
         scale = self.layer.scale
         x = tf.tile(x, (*(1 for _ in x.shape[:-1]), prod(scale)))  # (N, *spatial, prod(scale) * Ci)
         x = phase_shift(x, scale)  # of copies: (N, *(spatial * scale), Ci)
-        y = self._biased(tf.nn.convolution(x, self.kernel, 1, "SAME", self.data_format))
+        y = self._biased(convolve(x, self.kernel, padding="same"))
         return box_blur(y, scale) if self.layer.blur else y
 
 
@@ -93,7 +91,7 @@ class TransposedConvolution(_Convolution):
         layer, (samples, *spatial, _) = self.layer, extents(x)
         full = [(extent - 1) * r + k for extent, r, k in zip(spatial, layer.scale, layer.taps, strict=True)]
         kernel = tf.linalg.matrix_transpose(self.kernel)  # (*k, Ci, C) -> (*k, C, Ci)
-        y = tf.nn.conv_transpose(x, kernel, (samples, *full, layer.out_channels), layer.scale, "VALID", self.data_format)
+        y = convolve_transposed(x, kernel, (samples, *full, layer.out_channels), layer.scale)
         inside = (slice(before, size - after) for (before, after), size in zip(layer.crop, full, strict=True))
         y = self._biased(y[(slice(None), *inside)])  # (N, *(spatial * scale), C)
         return box_blur(y, layer.scale) if layer.blur else y

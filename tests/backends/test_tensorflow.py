@@ -13,6 +13,7 @@ tf = pytest.importorskip("tensorflow")
 
 import subpixel_core as core  # noqa: E402  # after the skip
 import subpixel_tensorflow as backend  # noqa: E402
+from subpixel_tensorflow.ops import convolve, convolve_transposed  # noqa: E402
 
 # Keras 3.15 converts its variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
@@ -128,6 +129,27 @@ def test_the_blur_is_the_references_in_every_dtype_and_its_gradient_the_transpos
         bound = (np.prod(scale) + 1) * accumulated * (linear @ np.abs(values)) + roundoff * np.abs(expected)  # BL-003
         assert result.shape == x.shape
         assert (np.abs(result.ravel() - expected) <= bound).all()
+
+
+@pytest.mark.parametrize("extents", [(7,), (4, 5), (3, 4, 3)], ids=len)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_convolutions_of_float16_are_summed_in_float32(extents, compiled):
+    rng, ndim = np.random.default_rng(0), len(extents)
+    x, kernel = rng.normal(size=(2, *extents, 16)).astype("float16"), rng.normal(size=(*(3,) * ndim, 16, 16)).astype("float16")
+    stride = (2,) * ndim
+    full = (2, *(2 * extent + 1 for extent in extents), 16)
+    ways = [
+        lambda x, kernel: convolve(x, kernel, padding="same"),
+        lambda x, kernel: convolve(x, kernel, stride),
+        lambda x, kernel: convolve(x, kernel[..., :8, :]),  # two groups
+        lambda x, kernel: convolve_transposed(x, kernel, full, stride),
+    ]
+    for way in ways:
+        y = (tf.function(way) if compiled else way)(tf.constant(x), tf.constant(kernel))
+        assert y.dtype == tf.float16
+        expected, size = (way(tf.constant(f(x), "float64"), tf.constant(f(kernel), "float64")).numpy() for f in (np.asarray, np.abs))
+        bound = (3**ndim * 16 + 1) * 2.0**-24 * size + 2.0**-11 * np.abs(expected)  # CV-003
+        assert (np.abs(y.numpy().astype("float64") - expected) <= bound).all()
 
 
 # --- the shift as a layer ---

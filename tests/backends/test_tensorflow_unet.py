@@ -444,3 +444,25 @@ def test_a_refused_batch_changes_no_statistics():
     with pytest.raises(ValueError, match="2 or more values per channel in training; got 1"):
         model(np.ones((1, 2, 2, 1), np.float32), training=True)
     assert all(np.array_equal(before[name], value) for name, value in backend.get_parameters(model).items())
+
+
+@pytest.mark.parametrize("upsample", ["subpixel", "deconv", "resize"])
+def test_in_mixed_float16_every_convolution_of_a_volume_is_summed_in_float32(upsample):
+    config = ResidualUNetConfig(ndim=3, in_channels=2, out_channels=2, widths=(16, 16), scales=2, groups=4, upsample=upsample)
+    model = model_of(config, core.init_parameters(config, np.random.default_rng(0)), "mixed_float16")
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    outputs = keras.Model(model.input, [(layer.input, layer.output) for layer in layers])(image(config, "float32", spatial=(4, 5, 3)))
+    for layer, (x, y) in zip(layers, outputs, strict=True):
+        assert (x.dtype, y.dtype) == (tf.float16, tf.float16)
+        expected, size = (float64_twin(layer, f)(f(x.numpy().astype("float64"))).numpy() for f in (np.asarray, np.abs))
+        terms, u = prod(layer.kernel.shape[:-1]) + 1, 2.0**-11
+        bound = terms * 2.0**-24 * size + u * np.abs(expected) + u * (np.abs(expected) + np.abs(layer.bias.numpy()).max())  # CV-003
+        assert (np.abs(y.numpy().astype("float64") - expected) <= bound).all(), layer.name
+
+
+def float64_twin(layer, of):
+    """Return the layer in float64, with its values as float16 holds them, each put through a function."""
+    twin = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    twin.build(layer.input.shape)
+    twin.set_weights([of(weight.numpy().astype("float16").astype("float64")) for weight in layer.weights])
+    return twin

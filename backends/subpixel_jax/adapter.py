@@ -187,6 +187,13 @@ def _exported(function: Callable[..., Array]) -> Callable[..., Array]:
     return call
 
 
+@partial(jax.jit, static_argnums=0)
+def _pulled_back(apply: Callable[..., Array], arrays: Any, x: Array, cotangent: Array) -> tuple[Any, Any]:
+    """Return the gradients of a layer, compiled at once: one program for each geometry instead of one for each operation in it."""
+    for_arrays, for_x = jax.vjp(apply, arrays, x)[1](cotangent)
+    return for_arrays, for_x
+
+
 class _JudgedLayer:
     """A function of parameters and input, with the parameters it is judged with; their layout is the canonical one."""
 
@@ -200,7 +207,7 @@ class _JudgedLayer:
         return jax.tree.map(np.asarray, self.arrays)
 
     def gradients(self, x: Array, cotangent: Array) -> tuple[Any, list[dict[str, np.ndarray]]]:
-        for_arrays, for_x = jax.vjp(self.apply, self.arrays, x)[1](cotangent)
+        for_arrays, for_x = _pulled_back(self.apply, self.arrays, x, cotangent)
         return for_x, jax.tree.map(np.asarray, for_arrays)
 
 

@@ -3,7 +3,22 @@
 from functools import cache
 
 from ..case import Case
-from . import combined, equivalence, execution, gradient, init, layer, precision, refusals, sampled, shift, stages, unet, weights
+from . import (
+    combined,
+    combined_layers,
+    equivalence,
+    execution,
+    gradient,
+    init,
+    layer,
+    precision,
+    refusals,
+    sampled,
+    shift,
+    stages,
+    unet,
+    weights,
+)
 
 PROFILES = ("quick", "full")
 REAL = ("float32", "float64", "float16", "bfloat16")
@@ -33,5 +48,6 @@ def all_cases(profile: str = "quick", seed: int = 0, dtype: str = "float32") -> 
         *layer.cases(profile, real),
         *(case for area in (precision, stages, equivalence, unet, weights) for case in area.cases(profile)),
         *combined.cases(profile),
+        *combined_layers.cases(profile),
         *sampled.cases(profile, seed, dtype, real),
     )

@@ -39,26 +39,36 @@ def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: st
 
 
 def layer_gradients(
-    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], integers: bool, case: str, gaps: bool = False
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    config: LayerConfig,
+    spatial: tuple[int, ...],
+    integers: bool,
+    case: str,
+    gaps: bool = False,
+    batch: int = 2,
 ) -> Evidence:
     """Demand the gradients for input, kernel and bias: exact on integers, within the bound of their sums otherwise."""
     parameters = parameters_for(config, integers)
     kernel = parameters[0]["kernel"]
     values = small_integers if integers else partial(normal, seed=5)
-    x = values((2, *spatial, config.in_channels), config.dtype)
-    high = tuple(r * extent for r, extent in zip(config.scale, spatial, strict=True))
-    cotangent = (small_integers if integers else partial(normal, seed=6))((2, *high, config.out_channels), config.dtype)
+    x = values((batch, *spatial, config.in_channels), config.dtype)
+    pairs = zip(spatial, kernel.shape, oracle.padding_pairs(config.padding, kernel.shape[:-2]), strict=False)
+    positions = tuple(extent + before + after - k + 1 for extent, k, (before, after) in pairs)
+    high = tuple(r * extent for r, extent in zip(config.scale, positions, strict=True))
+    cotangent = (small_integers if integers else partial(normal, seed=6))((batch, *high, config.out_channels), config.dtype)
     layer = adapter.layer(config, device, parameters)
     weights = with_gaps(adapter, device, cotangent) if gaps else adapter.to_native(cotangent, device)
     d_x, d_parameters = layer.gradients(adapter.to_native(x, device), weights)
     low = oracle.inverse_phase_shift(cotangent, config.scale, order=config.order)
-    exact = oracle.conv_gradients(x, kernel, low)
-    absolute = oracle.conv_gradients(np.abs(x), np.abs(kernel), np.abs(low))
-    terms = (prod(kernel.shape[:-2]) * kernel.shape[-1], 2 * prod(spatial), 2 * prod(spatial))
-    actual = (adapter.to_numpy(d_x), d_parameters[0]["kernel"], d_parameters[0]["bias"])
+    exact = oracle.conv_gradients(x, kernel, low, padding=config.padding)
+    absolute = oracle.conv_gradients(np.abs(x), np.abs(kernel), np.abs(low), padding=config.padding)
+    terms = (prod(kernel.shape[:-2]) * kernel.shape[-1], batch * prod(positions), batch * prod(positions))
+    actual = (adapter.to_numpy(d_x), d_parameters[0]["kernel"], *([d_parameters[0]["bias"]] if config.bias else []))
     names = ("the gradient for the input, d_x", "the gradient for the kernel, d_kernel", "the gradient for the bias, d_bias")
     largest = 0.0
-    for what, got, right, size, n in zip(names, actual, exact, absolute, terms, strict=True):
+    for what, got, right, size, n in zip(names, actual, exact, absolute, terms, strict=False):
         bound = np.zeros_like(right) if integers else compare.sum_bound(right, size, n, config.dtype)
         ratio, difference = compare.within(got, right, bound)
         if difference is not None:
@@ -67,17 +77,20 @@ def layer_gradients(
     return Evidence(largest)
 
 
-def directional_derivatives(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
+def directional_derivatives(
+    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str, gaps: bool = False, batch: int = 2
+) -> None:
     """Demand <f(p + v) - f(p), g> = <v, gradient> for the input and every parameter p of every stage: exact on integers.
 
     A layer without activation is linear in each of them, so the difference is the derivative; ``f`` is the oracle's.
     """
     parameters = parameters_for(config, integers=True)
-    x = small_integers((2, *spatial, config.in_channels), config.dtype)
+    x = small_integers((batch, *spatial, config.in_channels), config.dtype)
     before = expected_layer(x, config, parameters)
     cotangent = small_integers(before.shape, config.dtype, start=6)
     layer = adapter.layer(config, device, parameters)
-    d_x, d_parameters = layer.gradients(adapter.to_native(x.copy(), device), adapter.to_native(cotangent, device))
+    weights = with_gaps(adapter, device, cotangent) if gaps else adapter.to_native(cotangent, device)
+    d_x, d_parameters = layer.gradients(adapter.to_native(x.copy(), device), weights)
     places: list[tuple[str, np.ndarray, np.ndarray]] = [("the input", x, adapter.to_numpy(d_x))]
     for number, (stage, gradients) in enumerate(zip(parameters, d_parameters, strict=True)):
         places += [(f"{name} of stage {number}", values, np.asarray(gradients[name])) for name, values in stage.items()]

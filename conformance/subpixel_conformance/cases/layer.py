@@ -1,6 +1,6 @@
 """CV, SC, SP, BL, CB: convolutions, the sub-pixel layer, the separable one, the blur and the measure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -62,6 +62,11 @@ def expected_layer(x: np.ndarray, config: LayerConfig, parameters: Parameters) -
 
 def stage_bound(x: np.ndarray, stage: dict[str, np.ndarray], scale: tuple[int, ...], config: LayerConfig) -> np.ndarray:
     """Return how far every output of one stage may be from its exact value: CV-003, or SP-002 with both bounds."""
+    return oracle.phase_shift(low_bound(x, stage, config), scale, order=config.order)
+
+
+def low_bound(x: np.ndarray, stage: dict[str, np.ndarray], config: LayerConfig) -> np.ndarray:
+    """Return that bound before the shift."""
     kernel, bias, dtype = stage["kernel"], stage.get("bias"), config.dtype
     size = None if bias is None else np.abs(bias)
     terms = prod(kernel.shape[:-1]) + 1
@@ -76,7 +81,7 @@ def stage_bound(x: np.ndarray, stage: dict[str, np.ndarray], scale: tuple[int, .
     exact = oracle.conv(z, kernel, bias, padding=padding)
     absolute = oracle.conv(absolute_z, np.abs(kernel), size, padding=padding)
     own = compare.sum_bound(exact, absolute, terms, dtype, 0.0 if bias is None else bias)
-    return oracle.phase_shift(own + carried, scale, order=config.order)
+    return own + carried
 
 
 def run_layer(adapter: AdapterProtocol, device: str, config: LayerConfig, parameters: Parameters | None, x: np.ndarray) -> np.ndarray:
@@ -167,13 +172,19 @@ def permuted_layer(adapter: AdapterProtocol, device: str, *, config: LayerConfig
 # --- blur ---
 
 
-def blurred_bound(y: np.ndarray, bound: np.ndarray | float, scale: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Return BL-003 for the exact high-resolution ``y``, whose own error may be ``bound``."""
+def blurred_bound(
+    y: np.ndarray,
+    bound: np.ndarray | float,
+    scale: tuple[int, ...],
+    dtype: str,
+    blur: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] = oracle.box_blur,
+) -> np.ndarray:
+    """Return BL-003 for the exact high-resolution ``y``, whose own error may be ``bound``; ``blur`` is the exact box."""
     size = np.abs(y) + bound
     u, n = compare.unit_roundoff(dtype, accumulation=True), prod(scale) + 1
-    exact = np.abs(oracle.box_blur(y, scale))
-    carried = oracle.box_blur(np.broadcast_to(np.asarray(bound, dtype=np.longdouble), y.shape), scale)
-    return n * u * oracle.box_blur(size, scale) + compare.unit_roundoff(dtype) * exact + carried
+    exact = np.abs(blur(y, scale))
+    carried = blur(np.broadcast_to(np.asarray(bound, dtype=np.longdouble), y.shape), scale)
+    return n * u * blur(size, scale) + compare.unit_roundoff(dtype) * exact + carried
 
 
 def box(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], scale: tuple[int, ...], dtype: str, case: str) -> Evidence:
@@ -257,6 +268,7 @@ def convolution(
     data: str,
     dtype: str,
     case: str,
+    clause: str | None = None,
 ) -> Evidence:
     """Demand that the convolution is the sum: exactly on integers, within CV-003 on real numbers.
 
@@ -282,7 +294,7 @@ def convolution(
     native = [None if value is None else adapter.to_native(value, device) for value in (x, weights, term)]
     ratio, difference = compare.within(adapter.to_numpy(adapter.conv(*native, padding=padding)), exact, bound)
     if difference is not None:
-        raise Mismatch(difference.message(case.partition("/")[0], case), ratio=ratio)
+        raise Mismatch(difference.message(clause or case.partition("/")[0], case), ratio=ratio)
     return Evidence(ratio)
 
 
@@ -301,6 +313,7 @@ def transposed(
     case: str,
     batch: int = 3,
     inputs: int = 3,
+    outputs: int = 2,
 ) -> Evidence:
     """Demand that the transposed convolution is the scattered sum: exactly on integers, within CV-003 on real numbers.
 
@@ -308,11 +321,11 @@ def transposed(
     """
     spatial = (4, 5, 3)[: len(stride)]
     if data == "integers":
-        x, weights = small_integers((batch, *spatial, inputs), dtype), small_integers((*kernel, inputs, 2), dtype, start=300)
-        offset = small_integers((2,), dtype, start=78) + dtype_of(dtype).type(3)
+        x, weights = small_integers((batch, *spatial, inputs), dtype), small_integers((*kernel, inputs, outputs), dtype, start=300)
+        offset = small_integers((outputs,), dtype, start=78) + dtype_of(dtype).type(3)
     else:
         x, weights, offset = (
-            normal(shape, dtype, seed) for seed, shape in ((1, (batch, *spatial, inputs)), (2, (*kernel, inputs, 2)), (3, (2,)))
+            normal(shape, dtype, seed) for seed, shape in ((1, (batch, *spatial, inputs)), (2, (*kernel, inputs, outputs)), (3, (outputs,)))
         )
     term = offset if bias else None
     options = {"stride": stride, "padding": padding, "output_padding": output_padding}

@@ -292,5 +292,5 @@ def _where(when: str, wrong: Shift, right: Shift) -> Shift:
 
 
 def mutants() -> tuple[Mutant, ...]:
-    """Return all."""
-    return (*named(), *pairs())
+    """Return all; one that is a pair and has been named is one."""
+    return tuple({mutant.name: mutant for mutant in (*named(), *pairs())}.values())

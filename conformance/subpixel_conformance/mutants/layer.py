@@ -141,6 +141,8 @@ def wrong_functions() -> Iterator[Mutant]:
         claims = {"dtypes": ("float32", "float64", "int32")}
         replaced: dict[str, Any] = {operation: function}
         yield mutant(name, violates, also, operations=operation, claims=claims, **replaced)
+    volumes = {"dtypes": ("float16", "float32"), "ndims": (2, 3)}
+    yield mutant("a 3-D convolution of float16 added in float16", "CV-003", operations="conv", claims=volumes, conv=_volumes_added_in_half)
 
 
 class _OtherOrder(honest.HonestLayer):
@@ -205,6 +207,19 @@ class _AddsInHalf(honest.HonestLayer):
     def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
         narrow = x.dtype == np.float16
         return _added_in_half(x, kernel, bias, padding=padding) if narrow else super().conv(x, kernel, bias, padding=padding)
+
+
+class _AddsVolumesInHalf(_AddsInHalf):
+    """Adds so in three dimensions only, as TensorFlow does on a CPU."""
+
+    def conv(self, x: np.ndarray, kernel: np.ndarray, bias: Any, *, padding: Any) -> np.ndarray:
+        adds = _AddsInHalf if x.ndim == 5 else honest.HonestLayer
+        return adds.conv(self, x, kernel, bias, padding=padding)
+
+
+def _volumes_added_in_half(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, padding: Any = "same") -> np.ndarray:
+    narrow = x.dtype == np.float16 and x.ndim == 5
+    return (_added_in_half if narrow else honest.conv)(x, kernel, bias, padding=padding)
 
 
 class _DepthwisePaddingIgnored(honest.HonestLayer):
@@ -339,9 +354,10 @@ def wrong_layers() -> Iterator[Mutant]:
     half = ("float16", "float32")
     yield layer_mutant("a layer that ignores its padding", "SC-001", "", _PaddingIgnored)
     yield layer_mutant("a layer of float16 that adds in float16", "SC-003", "SP-002", _AddsInHalf, dtypes=half)
+    yield layer_mutant("a 3-D layer of float16 that adds in float16", "SC-003", "SP-002", _AddsVolumesInHalf, dtypes=half, ndims=(2, 3))
     yield layer_mutant("a separable layer that ignores its padding", "SP-001", "", _DepthwisePaddingIgnored)
     squares = ({"scale": (2, 2)},)
-    yield layer_mutant("a blur by running sums of 11 bits", "BL-002", "BL-001", _RunningSums, layers=squares)
+    yield layer_mutant("a blur by running sums of 11 bits", "BL-002", "BL-001 BL-003", _RunningSums, layers=squares)
     yield layer_mutant("a layer without a bias", "SC-002", "", _WithoutBias)
     yield layer_mutant("a kernel reported transposed", "SC-002", "IC-004 IC-010 IC-002", _TransposedKernel)
     yield layer_mutant("the last stage activated", "SC-004", "", _ActivatesLast)

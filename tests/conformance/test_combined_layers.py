@@ -1,0 +1,89 @@
+"""Layers under circumstances that come together: each pair has a row, the fast formulas are the oracle's, the verdict names them."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+
+from subpixel_conformance import compare, oracle
+from subpixel_conformance.adapter import Claims
+from subpixel_conformance.adapters import reference
+from subpixel_conformance.case import claims_of
+from subpixel_conformance.cases import combined_layers as combined
+from subpixel_conformance.cases.arrays import small_integers
+from subpixel_conformance.cases.layer import expected_layer, parameters_for
+from subpixel_conformance.judge import judge
+from subpixel_conformance.mutants.combined_layers import gradient_together, layer_together, start_together
+from subpixel_conformance.mutants.honest import Honest
+
+CLAIMS = claims_of(reference.adapter)
+MODEST = Claims(
+    operations=("layer",),
+    orders=("CRD",),
+    ndims=(2,),
+    anisotropic=False,
+    scale_one=False,
+    layers=({"kernel_size": (3, 3), "padding": "same"},),
+)
+
+
+def failures(adapter, profile="quick"):
+    found = {case.id: judge(case, adapter, "cpu") for case in combined.cases(profile)}
+    return {case: result for case, result in found.items() if result.status in ("fail", "error")}
+
+
+@pytest.mark.parametrize("claims", [CLAIMS, MODEST], ids=["all that the reference claims", "few"])
+def test_every_pair_of_what_is_claimed_and_can_be_is_in_some_row(claims):
+    levels = combined.narrowed(combined.circumstances(claims), "quick", combined.FEWER)
+    (levels,) = combined.groups(levels, claims)
+    rows = combined.rows(levels, claims, 2)
+    simple = {name: values[0] for name, values in levels.items()}
+    for one, other in combinations(levels, 2):
+        possible = {
+            pair
+            for pair in product(levels[one], levels[other])
+            if list(combined._possible({**simple, one: pair[0], other: pair[1]}, levels)) == [{**simple, one: pair[0], other: pair[1]}]
+        }
+        assert possible <= {(row[one], row[other]) for row in rows}
+    assert all(combined.needs_layer(combined.config_of(row)).missing(claims) is None for row in rows)
+
+
+@pytest.mark.parametrize("changed", [{}, {"ndim": 1, "stages": "relu", "separable": True}, {"ndim": 3, "padding": "pairs", "scale": "2x3"}])
+def test_what_is_expected_is_the_oracles(changed):
+    row = {name: values[0] for name, values in combined.circumstances(CLAIMS).items()} | changed
+    config = combined.config_of(row)
+    x = small_integers((2, *combined.EXTENTS["short"][config.ndim], config.in_channels), "float32")
+    parameters = parameters_for(config, integers=True)
+    y = expected_layer(x, config, parameters)
+    assert compare.exact(combined.exact_layer(x, config, parameters), y) is None
+    scale = config.scale
+    assert np.abs(combined.boxed(y, scale) - oracle.box_blur(y, scale)).max() < 1e-15 * np.abs(y).max()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "case", "needed"),
+    [
+        (layer_together("the bias twice", "3-D", "separable"), "SP-001/combined-layers", "ndim=3, bias=True, separable=True"),
+        (layer_together("turned around", "one sample", "float16"), "SC-001/combined-layers", "batch=1, dtype=float16"),
+        (gradient_together("input", "1-D", "a cotangent with gaps"), "GR-003/combined", "ndim=1, cotangent=with gaps"),
+        (start_together("bias", "a blur", "separable"), "IC-004/combined-layers", "bias=True, separable=True, blur=True"),
+    ],
+)
+def test_the_message_names_the_circumstances(mutant, case, needed):
+    found = failures(mutant.adapter)[case]
+    assert set(found.clauses) == mutant.violates
+    assert found.message.endswith(f"; wrong for {needed}")
+
+
+def test_three_circumstances_are_found_by_the_full_profile():
+    mutant = layer_together("one place further", "order RCD", "eight channels in", "unequal factors")
+    found = failures(mutant.adapter, "full")
+    assert {result.clauses for result in found.values()} == {("SC-001",), ("IC-004",)}
+    told = [result.message for result in found.values() if result.clauses == ("SC-001",)]
+    assert all(message.endswith("; wrong for order=RCD, inputs=8, scale=2x3") for message in told)
+
+
+def test_without_floating_point_there_is_nothing_to_combine():
+    found = {case.id: judge(case, Honest("integers", claims={"dtypes": ("uint8",)}), "cpu") for case in combined.cases("quick")}
+    assert {result.status for result in found.values()} == {"pass", "unavailable"}
+    assert found["SC-001/combined-layers"].message == "no dtype that is claimed is among float32, float64, float16, bfloat16"

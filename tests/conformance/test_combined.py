@@ -110,6 +110,16 @@ def test_the_message_names_the_circumstances(effect, when, case, needed):
     assert found[case].message.endswith(f"; wrong for {needed}")
 
 
+def test_where_the_formula_fails_properties_and_empty_tensors_are_left_to_it():
+    def phase_shift(x, scale, *, order, data_format):
+        if len(scale) == 3 and x.dtype == np.float16:
+            raise OverflowError("too many axes")
+        return reference.adapter.phase_shift(x, scale, order=order, data_format=data_format)
+
+    adapter = Adapter.from_callables(phase_shift=phase_shift, claims={"dtypes": ("float32", "float16")})
+    assert {result.clauses for result in failures(adapter).values()} == {("PS-001",), ("PS-002",), ("PS-003",), ("PS-004",)}
+
+
 def test_what_is_wrong_everywhere_is_said_to_be():
     def phase_shift(x, scale, *, order, data_format):
         raise OverflowError("never")
@@ -119,6 +129,7 @@ def test_what_is_wrong_everywhere_is_said_to_be():
         found["PS-003/combined-DRC"].message
         == "PS-003 (PS-003/combined-DRC): RuntimeError: OverflowError: never; wrong for whatever is asked"
     )
+    assert {"PS-009/combined-empty", "PS-011/combined-input"} <= set(found)
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,25 @@ def judged(claimed: Mapping[str, tuple[Any, ...]], asked: Iterable[Row], check: 
         raise failure
 
 
+def judged_where_formula_holds(claimed: Mapping[str, tuple[Any, ...]], asked: Iterable[Row], check: Check, formula: Check) -> None:
+    """Put rows to a check, and leave those in which the formula fails too, since that is what is reported, unless they are all."""
+    right: list[Row] = []
+    left: list[Exception] = []
+
+    def holds(row: Row) -> None:
+        failure = _failure(check, row)
+        if failure is None:
+            right.append(row)
+        elif _failure(formula, row) is None:
+            raise failure
+        else:
+            left.append(failure)
+
+    judged(claimed, asked, holds)
+    if left and not right:
+        raise left[0]
+
+
 def _failure(check: Check, row: Row) -> Exception | None:
     try:
         check(row)
@@ -251,26 +270,16 @@ def combined(
     if order is not None:
         levels["order"] = (order,)
 
-    right: list[Row] = []
-    left: list[Exception] = []
+    def demand(check: Callable[..., None], row: Row, **options: Any) -> None:
+        check(adapter, device, call=call_of(row, operation), clause=clause, case=case, **options)
 
-    def holds(row: Row) -> None:
-        call = call_of(row, operation)
-        if check is follows_formula:
-            check(adapter, device, call=call, clause=clause, case=case)
-            return
-        failure = _failure(lambda row: check(adapter, device, call=call, clause=clause, case=case, layout=row["memory"]), row)
-        if failure is None:
-            right.append(row)
-            return
-        formula = partial(follows_formula, adapter, device, call=call, clause=clause, case=case)
-        if _failure(lambda row: formula(), row) is None:
-            raise failure
-        left.append(failure)  # where the formula fails it is that which is reported
+    def formula(row: Row) -> None:
+        demand(follows_formula, row)
 
-    judged(levels, asked, holds)
-    if left and not right:
-        raise left[0]
+    if check is follows_formula:
+        judged(levels, asked, formula)
+    else:
+        judged_where_formula_holds(levels, asked, lambda row: demand(check, row, layout=row["memory"]), formula)
 
 
 def _without(asked: Iterable[Row], name: str) -> list[dict[str, Any]]:
@@ -291,8 +300,11 @@ def empties(adapter: AdapterProtocol, device: str, *, operation: str, profile: s
     axes = {len(batch): batch for batch in levels["batch"]}
     levels = {**small, "batch": tuple(axes.values()), "empty": ("spatial", "channels", *(("batch",) if any(axes) else ()))}
 
+    def whole(row: Row) -> Call:
+        return call_of({"channels": 2, "spatial": "3", **row}, operation)
+
     def holds(row: Row) -> None:
-        call = call_of({"channels": 2, "spatial": "3", **row}, operation)
+        call = whole(row)
         batch, spatial, channels = call.batch, call.spatial, call.channels
         if row["empty"] == "batch" and batch:
             batch = (0, *batch[1:])
@@ -302,7 +314,10 @@ def empties(adapter: AdapterProtocol, device: str, *, operation: str, profile: s
             spatial = (0, *spatial[1:])
         empty(adapter, device, call=_with(call, batch=batch, spatial=spatial, channels=channels), clause=clause, case=case)
 
-    judged(levels, covering_array(levels, STRENGTH[profile]), holds)
+    def formula(row: Row) -> None:
+        follows_formula(adapter, device, call=whole(row), clause=clause, case=case)
+
+    judged_where_formula_holds(levels, covering_array(levels, STRENGTH[profile]), holds, formula)
 
 
 def _with(call: Call, **changed: Any) -> Call:

@@ -25,7 +25,7 @@ class Claims:
     ``batch_ndims`` are the numbers of axes before the spatial and channel axes that it takes. ``layers`` are the layers that ``layer`` can
     construct, each as some fields of `LayerConfig` and their values; None is all of them; ``fresh`` is whether they start as the
     initialization says, bias included (IC-002, IC-004, IC-010). ``bit_patterns`` is whether NaN payloads and the like arrive as they are
-    (PS-010).
+    (PS-010); ``strided`` is whether views are taken whose memory is not contiguous (PS-012).
     """
 
     operations: Sequence[str] = ("phase_shift", "inverse_phase_shift")
@@ -37,6 +37,7 @@ class Claims:
     scale_one: bool = True
     empty: bool = True
     bit_patterns: bool = True
+    strided: bool = True
     dtypes: Sequence[str] = ("float32",)
     modes: Sequence[str] = ("eager",)
     devices: Sequence[str] = ("cpu",)

@@ -83,6 +83,7 @@ class Needs:
     scale_one: bool = False
     empty: bool = False
     bit_patterns: bool = False
+    strided: bool = False
     dtype: str | None = None
     mode: str = "eager"
     refusal: str | None = None
@@ -111,6 +112,7 @@ class Needs:
             ("a factor of 1", self.scale_one, claims.scale_one),
             ("empty extents", self.empty, claims.empty),
             ("NaN payloads and the like", self.bit_patterns, claims.bit_patterns),
+            ("views that are not contiguous", self.strided, claims.strided),
             ("how a layer starts", self.fresh, claims.fresh),
         ]
         for what, wanted, promised in flags:

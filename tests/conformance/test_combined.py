@@ -92,6 +92,16 @@ def test_an_input_lies_in_memory_of_its_own(layout):
         assert not np.shares_memory(view, x)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_views_are_judged_only_where_they_are_claimed(operation):
+    adapter = together("memory misread", operation, "uint8", "apart in memory").adapter
+    asked = {(case.id, case.needs.strided) for case in all_cases() if "PS-012" in case.clauses}
+    assert {strided for _, strided in asked} == {True, False}
+    assert failures(adapter)
+    adapter.claims = {**adapter.claims, "strided": False}
+    assert not failures(adapter)
+
+
 # --- the verdict names what matters ---
 
 

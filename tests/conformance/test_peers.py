@@ -107,15 +107,16 @@ def test_fastai_initializes_for_scale_2_whatever_the_scale():
     assert {"IC-001", "IC-003"} <= passed(run)
 
 
-def test_transformers_cannot_divide_by_a_third():
+def test_transformers_cannot_divide_by_a_third_and_is_not_judged_on_views_that_it_does_not_speak_of():
     run = judged("transformers")
-    assert wrong(run) == {"IP-001", "IP-003"}
+    assert wrong(run) == {"IP-001"}
     cases = {result.case: result.status for result in run.results}
     assert cases["IP-001/inverse-DCR-channels_last-2d-2x2-float32"] == "pass"
     assert cases["IP-001/inverse-DCR-channels_last-2d-3x3-float32"] == "error"
+    assert "views that are not contiguous: not claimed" in {result.message for result in run.results}
 
 
-# --- claims of layers and of bit patterns ---
+# --- claims of layers, bit patterns and views ---
 
 
 def test_a_layer_is_claimed_by_any_pattern_that_it_fits():
@@ -133,10 +134,12 @@ def test_a_layer_is_claimed_by_any_pattern_that_it_fits():
         assert reason == (None if claimed else "this layer is not claimed")
 
 
-def test_bit_patterns_need_not_be_claimed():
-    assert Needs(("phase_shift",), bit_patterns=True).missing(Claims(bit_patterns=False)) == "NaN payloads and the like: not claimed"
-    assert Needs(("phase_shift",), bit_patterns=True).missing(Claims()) is None
-    assert {"layers", "bit_patterns"} <= {field.name for field in fields(Claims)}
+@pytest.mark.parametrize(("name", "words"), [("bit_patterns", "NaN payloads and the like"), ("strided", "views that are not contiguous")])
+def test_bit_patterns_and_views_need_not_be_claimed(name, words):
+    needs = Needs(("phase_shift",), **{name: True})
+    assert needs.missing(Claims(**{name: False})) == f"{words}: not claimed"
+    assert needs.missing(Claims()) is None
+    assert {"layers", name} <= {field.name for field in fields(Claims)}
 
 
 # --- identify ---

@@ -5,7 +5,7 @@ height, channels)", to "(batch_size, height*scale_factor, width*scale_factor, ch
 shift, channels last, 2-D, one factor. Its factor is judged at 1 / 2, 1 / 3 and so on because "scale_factor (`float`, *optional*, defaults
 to `0.5`)" is the "Factor by which to downsample", of which 0.5 is the default and not the only one. It names the first spatial axis the
 width; the suite calls the axes as they come. The order is not stated; trained weights depend on the one that it has, DCR, and that is what
-is judged.
+is judged. Views are not claimed: "Input tensor of shape (batch_size, width, height, channels)" is all that is said of the tensor.
 """
 
 from collections.abc import Mapping
@@ -36,6 +36,7 @@ class Transformers(TorchEager):
         "ndims": (2,),
         "batch_ndims": (1,),
         "anisotropic": False,
+        "strided": False,
         "dtypes": ("float16", "bfloat16", "float32", "float64"),
         "devices": ("cpu",),
         "refusals": ("ER-004",),

@@ -19,7 +19,7 @@ from ..covering import covering_array
 from ..result import told
 from .arrays import labelled
 from .refusals import refused
-from .shift import CLAUSE_OF_ORDER, LAYOUTS, OPERATIONS, Call, any_memory, empty, keeps_bits, keeps_result, leaves_input
+from .shift import CLAUSE_OF_ORDER, CONTIGUOUS, LAYOUTS, OPERATIONS, Call, any_memory, empty, keeps_bits, keeps_result, leaves_input
 
 Row = Mapping[str, Any]
 Check = Callable[[Row], None]
@@ -69,7 +69,7 @@ def circumstances(claims: Claims) -> dict[str, tuple[Any, ...]]:
         "data_format": tuple(claims.data_formats),
         "ndim": tuple(sorted(claims.ndims, key=lambda ndim: (ndim != 2, ndim))),
         "dtype": _dtypes(claims),
-        "memory": ("contiguous", *LAYOUTS),
+        "memory": ("contiguous", *(LAYOUTS if claims.strided else CONTIGUOUS)),
         "batch": tuple(batch for axes in sorted(claims.batch_ndims, key=lambda n: (n != 1, n)) for batch in BATCHES[axes]),
         "channels": CHANNELS,
         "spatial": tuple(SPATIAL),

@@ -343,7 +343,7 @@ def gradients(adapter: AdapterProtocol, device: str, *, profile: str, case: str)
         "blur": (False,),
         "extents": ("short",),
         "dtype": _dtypes(claims, WIDE),
-        "cotangent": ("dense", "with gaps"),
+        "cotangent": ("dense", "with gaps") if claims.strided else ("dense",),
     }
     levels = narrowed(levels, profile, GRADIENTS)
     asked = rows(levels, claims, STRENGTH[profile])
@@ -377,7 +377,7 @@ def shift_gradients(adapter: AdapterProtocol, device: str, *, operation: str, pr
         "channels": (2, 1, 3),
         "scale": tuple(scale for scale in _scales(claims) if scale != "4"),
         "dtype": _dtypes(claims, WIDE),
-        "cotangent": ("dense", "with gaps"),
+        "cotangent": ("dense", "with gaps") if claims.strided else ("dense",),
     }
     levels = narrowed(levels, profile, {**GRADIENTS, "channels": (2, 1), "batch": ((), (2,), (2, 3))})
 

@@ -121,7 +121,7 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
         call = Call(operation, scale, order, data_format, batch, spatial, channels, typed)
         clause = "GR-002" if call.inverse else "GR-001"
         case = f"{clause}/{call.slug}{'-cotangent-with-gaps' if gaps else ''}"
-        needs = call.needs(operations=(operation, "vjp"))
+        needs = call.needs(operations=(operation, "vjp"), strided=gaps)
         yield Case(case, (clause,), "gradient", needs, partial(pulled_back, call=call, clause=clause, case=case, gaps=gaps))
     rows: list[Any] = [(2, (3, 2), (2, 3), (4, 5)), (2, (3, 3), (2, 2), (4, 5)), (2, (2, 3), (3, 3), (3, 4)), (2, (3, 2), (4, 4), (2, 3))]
     if profile == "full":
@@ -139,7 +139,7 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
     ):
         config = LayerConfig(2, 3, 2, (3, 2), (2, 2), order, dtype=typed)
         case = f"GR-003/{order}-2d-2x2-{slug}"
-        needs = Needs(("layer", "vjp"), order=order, ndim=2, dtype=typed)
+        needs = Needs(("layer", "vjp"), order=order, ndim=2, dtype=typed, strided=gaps)
         check = partial(layer_gradients, config=config, spatial=(4, 5), integers=gaps, case=case, gaps=gaps)
         yield Case(case, ("GR-003",), "gradient", needs, check)
     layers: list[tuple[str, LayerConfig, tuple[int, ...]]] = []

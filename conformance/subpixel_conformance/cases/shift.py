@@ -302,6 +302,8 @@ _LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 LAYOUTS = ("strided", "reversed", "fortran", "transposed", "other-format", "unaligned", "read-only")
 """What PS-012 names, and the memory of the other data format: ``torch.channels_last``, for one."""
+CONTIGUOUS = ("unaligned", "read-only")
+"""Those of them that are no views with strides of their own."""
 
 
 def laid_out(x: np.ndarray, layout: str, call: Call) -> np.ndarray:
@@ -523,7 +525,7 @@ def _property_cases(call: Call, full: bool, every: bool) -> Iterator[Case]:
                 yield _judged("PS-010", "bits", keeps_bits, replace(call, dtype=dtype), needs={"bit_patterns": True})
     for layout in LAYOUTS if every else ("strided", "fortran"):
         if isotropic or full:
-            yield _judged("PS-012", layout, any_memory, call, layout=layout)
+            yield _judged("PS-012", layout, any_memory, call, needs={"strided": layout not in CONTIGUOUS}, layout=layout)
 
 
 def _format_cases(full: bool, dtype: str) -> Iterator[Case]:

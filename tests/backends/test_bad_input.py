@@ -34,15 +34,11 @@ WRONG_PADDINGS = [
 
 
 @pytest.fixture(scope="module", params=["torch", "tensorflow", "jax"])
-def backend(request):
+def backend(request, x64_in_jax):
     """The package, with its adapter."""
-    framework = pytest.importorskip(request.param, reason=f"{request.param} is not installed")
-    before = framework.config.jax_enable_x64 if request.param == "jax" else None
-    package = import_module(f"subpixel_{request.param}")
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     import_module(f"subpixel_{request.param}.adapter")
-    yield package
-    if request.param == "jax":
-        framework.config.update("jax_enable_x64", before)  # the adapter turns it on for the whole process
+    return import_module(f"subpixel_{request.param}")
 
 
 def refusal(function, *arguments, **options):
@@ -362,6 +358,7 @@ TAKES_A_SCALE = {
     "phase_shift": lambda scale: core.phase_shift(np.zeros((4, 6, 36)), scale, order="DCR"),
     "inverse_phase_shift": lambda scale: core.inverse_phase_shift(np.zeros((4, 6, 36)), scale, order="DCR"),
     "rearrangement": lambda scale: core.rearrangement(4, scale, order="DCR", data_format="channels_last"),
+    "few_axes": lambda scale: core.few_axes(4, scale, order="DCR", data_format="channels_last"),
     "channel_permutation": lambda scale: core.channel_permutation(36, scale, source="DCR", target="CRD"),
     "nearest_upsample": lambda scale: core.nearest_upsample(x, scale),
     "subpixel_conv": lambda scale: core.subpixel_conv(x, kernel, scale=scale, order="DCR"),
@@ -399,6 +396,7 @@ TAKES_AN_ORDER = {
     "phase_shift": lambda order: core.phase_shift(np.zeros((4, 6, 36)), 2, order=order),
     "inverse_phase_shift": lambda order: core.inverse_phase_shift(np.zeros((4, 6, 36)), 2, order=order),
     "rearrangement": lambda order: core.rearrangement(4, 2, order=order, data_format="channels_last"),
+    "few_axes": lambda order: core.few_axes(4, 2, order=order, data_format="channels_last"),
     "channel_permutation, source": lambda order: core.channel_permutation(36, 2, source=order, target="CRD"),
     "channel_permutation, target": lambda order: core.channel_permutation(36, 2, source="CRD", target=order),
     "subpixel_conv": lambda order: core.subpixel_conv(x, kernel, scale=2, order=order),

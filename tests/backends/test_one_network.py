@@ -31,23 +31,18 @@ def float32_bound(config):
 
 
 @pytest.fixture(scope="module")
-def adapters():
+def adapters(x64_in_jax):
     """The adapters of the four, which call the public functions of their packages. Those that are not installed are left out."""
     found = {"core": reference}
-    before = None
     for name in FRAMEWORKS:
         try:
-            framework = import_module(name)
+            import_module(name)
         except ImportError:
             continue
-        if name == "jax":
-            before = framework.config.jax_enable_x64
         found[name] = import_module(f"subpixel_{name}.adapter").adapter
     if len(found) < 3:
         pytest.skip("a network is one where there are two frameworks")
-    yield found
-    if before is not None:
-        import_module("jax").config.update("jax_enable_x64", before)  # the adapter turns it on for the whole process
+    return found
 
 
 def drawn(config, dtype="float64", seed=0):

@@ -19,16 +19,9 @@ INVERSE = {"phase_shift": "inverse_phase_shift", "inverse_phase_shift": "phase_s
 
 
 @pytest.fixture(scope="module", params=["torch", "tensorflow", "jax"])
-def backend(request):
-    framework = pytest.importorskip(request.param, reason=f"{request.param} is not installed")
-    adapter = import_module(f"subpixel_{request.param}.adapter").adapter
-    if request.param != "jax":
-        yield adapter
-        return
-    before = framework.config.jax_enable_x64  # for the whole process: the adapter needs it, other tests may not expect it
-    framework.config.update("jax_enable_x64", True)
-    yield adapter
-    framework.config.update("jax_enable_x64", before)
+def backend(request, x64_in_jax):
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return import_module(f"subpixel_{request.param}.adapter").adapter
 
 
 @pytest.fixture(scope="module", params=["cpu", "accelerator"])

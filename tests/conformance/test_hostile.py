@@ -374,7 +374,7 @@ def test_two_processes_go_through_the_cases_from_both_ends(tmp_path):
         def advanced(self, run):
             came.extend(result.case for result in run.results[len(came) :])
 
-    (run,) = conform(write_fake(tmp_path, body="time.sleep(0.1)"), jobs=2, progress=Noting()).runs
+    (run,) = conform(write_fake(tmp_path, body="time.sleep(0.01)"), jobs=2, progress=Noting()).runs
     places = {case.id: number for number, case in enumerate(run.planned)}
     low, high = -1, len(places)
     for place in (places[case] for case in came):

@@ -120,7 +120,7 @@ def test_no_file_of_tests_is_needed(folder):
     [
         (None, "--subpixel-adapter must name an adapter"),
         ("absent.py:adapter", "adapter must name a file that exists; got 'absent.py'"),
-        ("mine.py:absent", "has no attribute 'absent'"),
+        ("mine.py:absent", "adapter must name something in .*mine.py; there is no 'absent'"),
         ("pixel_shuffle", "backend must be one of .*; got .pixel_shuffle"),
     ],
 )

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from subpixel_conformance.convert import layers, onnx_command, onnx_file
 from subpixel_conformance.convert.onnx_check import Session
 
 from .onnx_models import conv_transpose, model, operators, resize_conv
+from .wrong_layers import WRONG, wrong_tap
 
 
 def floats(*shape):
@@ -331,25 +331,6 @@ def test_the_command_line_imports_onnx_only_to_convert():
 
 
 # --- a conversion that is wrong, and one that is interrupted ---
-
-
-def wrong_tap(layer):
-    kernel = layer.kernel.copy()
-    kernel.flat[np.abs(kernel).argmax()] *= 1.0001
-    return replace(layer, kernel=kernel)
-
-
-WRONG = {
-    "a tap is wrong by one in ten thousand": wrong_tap,
-    "the channels are in another order": lambda layer: replace(
-        layer.reordered("DRC" if layer.order == "DCR" else "RCD"), order=layer.order
-    ),
-    "one position too many is cropped at the start": lambda layer: replace(layer, crop=tuple((a + 1, b - 1) for a, b in layer.crop)),
-    "the output is smaller": lambda layer: replace(layer, crop=tuple((a, b + 1) for a, b in layer.crop)),
-    "the padding is at the other end": lambda layer: replace(layer, padding=tuple((a - 1, b + 1) for a, b in layer.padding)),
-    "the bias is doubled": lambda layer: replace(layer, bias=None if layer.bias is None else 2 * layer.bias),
-    "the kernel is that of a correlation": lambda layer: replace(layer, kernel=np.flip(layer.kernel, (0, 1)).copy()),
-}
 
 
 @pytest.mark.parametrize("wrong", WRONG)

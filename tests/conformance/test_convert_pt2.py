@@ -17,6 +17,8 @@ from torch.export import Dim, export
 from subpixel_conformance import cli
 from subpixel_conformance.convert import layers, pt2_command, pt2_file
 
+from . import wrong_layers
+
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 
 
@@ -354,18 +356,9 @@ def test_inputs_may_be_given_and_several(capsys, tmp_path):
 # --- what is wrong is not written ---
 
 
-def wrong_tap(layer):
-    kernel = layer.kernel.copy()
-    kernel.flat[np.abs(kernel).argmax()] *= 1.0001
-    return replace(layer, kernel=kernel)
-
-
 WRONG = {
-    "a tap is wrong by one in ten thousand": wrong_tap,
-    "the channels are in another order": lambda layer: replace(layer.reordered("DCR"), order="CRD"),
-    "one position too many is cropped at the start": lambda layer: replace(layer, crop=tuple((a + 1, b - 1) for a, b in layer.crop)),
-    "the output is smaller": lambda layer: replace(layer, crop=tuple((a, b + 1) for a, b in layer.crop)),
-    "the bias is doubled": lambda layer: replace(layer, bias=2 * layer.bias),
+    **wrong_layers.WRONG,
+    "the channels are in the order of TensorFlow": lambda layer: replace(layer.reordered("DCR"), order="CRD"),
 }
 
 

@@ -12,11 +12,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interleaved import interleaved, machine
+from interleaved import interleaved, machine, written
+from memory import grown
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -36,7 +38,7 @@ def point(framework: str, exponent: int, what: str, threads: int, rounds: int) -
     case = Case(framework, 2, 2, 16, "float32", layout, "shift", 1, 2**exponent, what)
     found = competitors(case)
     bytes_moved = 4 * int(np.prod(case.low))
-    grown = {name: memory(found[name]) / bytes_moved for name in (COPY, OURS)}
+    extra = {name: grown(found[name]) / bytes_moved for name in (COPY, OURS)}
     kept = {name: found[name] for name in (COPY, OURS, OTHER[framework])}
     times = {timing.name: timing for timing in interleaved(kept, COPY, rounds=rounds, warmup=2, shortest=0.01, shown=False)}
     return {
@@ -44,21 +46,8 @@ def point(framework: str, exponent: int, what: str, threads: int, rounds: int) -
         "of_copy": times[OURS].ratio(times[COPY]),
         "other_of_copy": times[OTHER[framework]].ratio(times[COPY]),
         "bytes": bytes_moved,
-        "memory": grown,
+        "memory": extra,
     }
-
-
-def memory(run: Any) -> int:
-    """Return by how many bytes the resident memory of the process grew at most while it ran (Linux)."""
-    before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the highest value so far
-    run()
-    return _resident("VmHWM") - before
-
-
-def _resident(what: str) -> int:
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
-    return 1024 * int(line.split()[1])
 
 
 def beyond(framework: str) -> dict[str, Any]:
@@ -195,12 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "beyond": {} if options.no_beyond else {framework: asked("--beyond", framework) for framework in options.framework},
     }
     show(report, Console(width=140))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
-    if options.plot:
-        options.plot.parent.mkdir(parents=True, exist_ok=True)
-        plot(report, options.plot)
+    written(report, options.json, partial(plot, report), options.plot)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A ratio is the median of the rounds' ratios, with the quartiles beside it; times are medians in milliseconds.
 """
 
+import json
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -86,6 +87,18 @@ def machine(*packages: str) -> dict[str, object]:
         "python": platform.python_version(),
         "versions": {package: _version(package) for package in packages},
     }
+
+
+def written(
+    report: Mapping[str, object], json_path: Path | None, plot: Callable[[Path], None] | None = None, plot_path: Path | None = None
+) -> None:
+    """Write a report as JSON, and its plot, where a path is given; folders that are not there are made."""
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if plot and plot_path:
+        plot_path.parent.mkdir(parents=True, exist_ok=True)
+        plot(plot_path)
 
 
 def _version(package: str) -> str:

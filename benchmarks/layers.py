@@ -13,12 +13,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from growth import memory
-from interleaved import interleaved, machine
+from interleaved import interleaved, machine, written
+from memory import grown
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -235,7 +236,7 @@ def chain(values: Sequence[int], steps: Sequence[int], rounds: int, threads: int
     }
     for name, run in (("forward", forward), ("training", training)):
         run()
-        found[f"{name} MiB"] = memory(run) / 2**20
+        found[f"{name} MiB"] = grown(run) / 2**20
         (timing,) = interleaved({name: run}, name, rounds=rounds, warmup=1, shortest=0.02, shown=False)
         found[f"{name} ms"] = timing.milliseconds
     return found
@@ -324,12 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "chains": chains(options),
     }
     show(report, Console(width=170))
-    for path in filter(None, (options.json, options.plot)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
-    if options.plot:
-        plot(report, options.plot)
+    written(report, options.json, partial(plot, report), options.plot)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,18 @@ Every competitor of a case is timed in the same rounds, after it was shown to be
 """
 
 import argparse
-import json
 import os
 import random
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations, product
 from math import exp, log, nan
 from pathlib import Path
 from typing import Any
 
-from interleaved import interleaved, machine
+from interleaved import interleaved, machine, written
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -192,13 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": rows,
     }
     show(report, Console(width=170))
-    for path, write in (
-        (options.json, lambda p: p.write_text(json.dumps(report, indent=1) + "\n")),
-        (options.plot, lambda p: plot(report, p)),
-    ):
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path)
+    written(report, options.json, partial(plot, report), options.plot)
 
 
 def set_threads(number: int) -> None:

@@ -11,13 +11,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from math import log2
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interleaved import Timing, interleaved, machine
+from interleaved import Timing, interleaved, machine, written
+from memory import grown
 from rich.console import Console
 from rich.table import Table
 
@@ -249,20 +251,9 @@ def competitors(options: argparse.Namespace) -> dict[str, Callable[[], dict[str,
 
 
 def peak(options: argparse.Namespace) -> dict[str, int]:
-    """Return by how many bytes the resident memory of the process grew at most over what it held with the network made (Linux)."""
+    """Return by how many bytes the process grew at most over what it held with the network made."""
     runs = competitors(options)[options.peak]()
-    grown = {}
-    for what in ("forward", "training step"):
-        before = _resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the highest value so far
-        runs[what]()
-        grown[what] = _resident("VmHWM") - before
-    return grown
-
-
-def _resident(what: str) -> int:
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
-    return 1024 * int(line.split()[1])
+    return {what: grown(runs[what]) for what in ("forward", "training step")}
 
 
 def peak_of(name: str, arguments: list[str]) -> dict[str, int]:
@@ -379,12 +370,7 @@ def main(arguments: list[str] | None = None) -> None:
     report = measured(options, shape)
     report["command"] = "python benchmarks/unet.py " + " ".join(given)
     show(report, Console(width=140))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if options.plot:
-        options.plot.parent.mkdir(parents=True, exist_ok=True)
-        plot(report, options.plot)
+    written(report, options.json, partial(plot, report), options.plot)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ class Rearrangement:
     merged_extents: tuple[Extent, ...]
     multiples: tuple[tuple[int, int, str, str], ...]
     """What must divide what: (axis, divisor, what the axis is, why)."""
+    scale: tuple[int, ...]
+    """One factor per spatial axis."""
 
     def demand_multiples(self, shape: Sequence[Any]) -> None:
         """Refuse a shape in which something does not divide."""
@@ -142,6 +144,7 @@ def _plan(rank: int, scale: tuple[int, ...], order: str, data_format: str, inver
         split_extents=tuple(split_extent(run) for run in source_runs),
         merged_extents=tuple(merged),
         multiples=multiples,
+        scale=scale,
     )
 
 

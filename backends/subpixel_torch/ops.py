@@ -15,6 +15,9 @@ NATIVE |= {torch.int8, torch.int16, torch.int32, torch.int64}
 """What `torch.nn.functional.pixel_shuffle` takes with the channels last in memory; others it refuses."""
 SMALL = 4096
 """So many values are moved sooner by one call of torch's, a microsecond, than by our three."""
+FEWEST_BYTES = {("DCR", False): 0, ("DRC", False): 16, ("DCR", True): 32, ("DRC", True): 32}
+"""In orders with the channels last: how many bytes of channels a pixel of the shift's output, or of the inverse's input, has at least where
+runs of them are faster."""
 
 
 def phase_shift(x: Tensor, scale: Scale, *, order: Order = "CRD", data_format: DataFormat = "channels_first") -> Tensor:
@@ -77,52 +80,44 @@ def _carry_out(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *
     if compiling and torch.compiler.is_exporting():
         return _in_a_graph(x, scale, order, data_format, inverse=inverse)
     plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse, cached=not compiling)
-    if order == "CRD" and data_format == "channels_first" and x.ndim == 4 and not compiling:
-        r = _faster_by_torch(x, scale, inverse)
-        if r:
+    if data_format == "channels_first" and x.device.type == "cpu" and not compiling:
+        if order == "CRD" and _faster_by_torch(x, plan.scale, inverse):
             plan.demand_multiples(x.shape)
-            return F.pixel_unshuffle(x, r) if inverse else F.pixel_shuffle(x, r)
-    if order in ("DCR", "DRC") and data_format == "channels_first" and x.device.type == "cpu" and not compiling:
-        # Channels that lie last in memory stay there, and are moved in runs of them: 1.1 to 1.9 times as long as a copy takes, and not 3 to
-        # 17 times (benchmarks/shift.py, DCR). For runs of few bytes, or half as many in the inverse, which joins them, that is no faster.
-        factors = per_axis("scale", scale)
-        axis = -1 - len(factors)
-        run = x.shape[axis] * x.element_size() // (2 if inverse else prod(factors))
-        if run >= 32 and _lies_last(x, axis):
+            return (F.pixel_unshuffle if inverse else F.pixel_shuffle)(x, plan.scale[0])
+        if (order, inverse) in FEWEST_BYTES and _faster_in_runs(x, plan.scale, order, inverse):
             plan.demand_multiples(x.shape)
+            axis = -1 - len(plan.scale)
             return _carry_out(x.movedim(axis, -1), scale, order, "channels_last", inverse=inverse).movedim(-1, axis)
     return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
 
 
-def _faster_by_torch(x: Tensor, scale: Scale, inverse: bool) -> int:
-    """Return the factor for torch's own kernel where that is faster, else 0. On contiguous tensors it is where the call takes the time.
+def _faster_by_torch(x: Tensor, scale: tuple[int, ...], inverse: bool) -> bool:
+    """Whether torch's own kernel is. On contiguous tensors it is where the call takes the time, and in no other case.
 
-    Where the channels lie last in memory it moves vectors of them. On a CPU, with ``benchmarks/shift.py``: from eight channels on the shift
-    takes 0.1 to 0.8 of our time, and below it 1.2 to 3.7; the inverse takes 2 to 6 times ours, but for 4 bytes and more in tensors beyond
-    the cache, of which it takes 0.3 to 0.9.
+    Where the channels lie last in memory it moves vectors of them: with eight or more the shift takes 0.1 to 0.9 of our time, with fewer
+    mostly longer; the inverse does so for 4 bytes and more in tensors beyond the cache (`docs/performance.md`).
     """
-    if not isinstance(scale, (tuple, list)):  # an int, of Python or NumPy
-        r = int(scale)  # type: ignore[arg-type] # mypy thinks of other sequences
-    elif len(scale) == 2 and scale[0] == scale[1]:
-        r = int(scale[0])
-    else:
-        return 0
-    if x.device.type != "cpu" or x.dtype not in NATIVE:
-        return 0
+    if x.ndim != 4 or len(scale) != 2 or scale[0] != scale[1] or x.dtype not in NATIVE:
+        return False
     values = x.numel()
     if values <= SMALL:
-        return r if values else 0  # of an empty batch torch does not change the shape
+        return values > 0  # of an empty batch torch does not change the shape
     _, channels, height, width = x.shape
     if x.stride() != (height * width * channels, 1, width * channels, channels):
-        return 0
+        return False
     if inverse:
-        return r if channels >= 8 and x.element_size() >= 4 and values * x.element_size() >= 2**24 else 0
-    return r if channels >= 8 * r * r else 0
+        return channels >= 8 and x.element_size() >= 4 and values * x.element_size() >= 2**24
+    return channels >= 8 * scale[0] ** 2
 
 
-def _lies_last(x: Tensor, axis: int) -> bool:
-    """Whether an axis is the last one in memory, of a tensor without gaps."""
-    return x.stride(axis) == 1 and x.movedim(axis, -1).is_contiguous()
+def _faster_in_runs(x: Tensor, scale: tuple[int, ...], order: str, inverse: bool) -> bool:
+    """Whether it is to leave the channels last in memory where they lie there, and to move what an output pixel has of them as one run.
+
+    That takes 0.04 to 1 of the time otherwise, from so many bytes in a run on (`docs/performance.md`).
+    """
+    axis = -1 - len(scale)
+    run = x.shape[axis] * x.element_size() // (1 if inverse else prod(scale))
+    return run >= FEWEST_BYTES[order, inverse] and x.stride(axis) == 1 and x.movedim(axis, -1).is_contiguous()
 
 
 def _in_a_graph(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Tensor:

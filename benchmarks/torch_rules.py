@@ -1,0 +1,152 @@
+"""What the rules in `subpixel_torch/ops.py` rest on: the ways to carry out one shift in torch, side by side.
+
+    python benchmarks/torch_rules.py --json docs/evidence/torch-rules-cpu.json      # some minutes
+
+"apart" is the plan of the core on the tensor as it is, "native" is torch's own kernel, "runs" is the plan with the channels as the last
+axis, which leaves them there in memory. Processor time of one thread: other programs may share the machine. Each row is shown to be right.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from interleaved import interleaved, machine, written
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+
+from subpixel_core import rearrangement
+from subpixel_torch.ops import FEWEST_BYTES
+
+COPY, APART, NATIVE, RUNS = "copy", "apart", "native", "runs"
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uint8}
+
+
+def planned(x: Tensor, scale: int, order: str, data_format: str, inverse: bool) -> Tensor:
+    """Return the shift as the core's plan says, with none of the rules."""
+    plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse)
+    return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
+
+
+def ways(x: Tensor, scale: int, order: str, inverse: bool) -> dict[str, Callable[[], Tensor]]:
+    """Return the ways to carry out one shift of a tensor (N, C, H, W)."""
+    found = {
+        APART: lambda: planned(x, scale, order, "channels_first", inverse),
+        RUNS: lambda: planned(x.movedim(1, -1), scale, order, "channels_last", inverse).movedim(-1, 1),
+    }
+    if order == "CRD":
+        found[NATIVE] = lambda: (F.pixel_unshuffle if inverse else F.pixel_shuffle)(x, scale)
+    return found
+
+
+def points() -> Iterator[dict[str, Any]]:
+    """Yield what is measured: large and small tensors with the channels last in memory, and small contiguous ones."""
+    names = ("order", "inverse", "values", "dtype", "scale", "channels", "memory")
+    last = product(("CRD", "DCR", "DRC"), (False, True), (2**18, 2**20, 2**23), DTYPES, (2, 3, 4), (1, 3, 6, 8, 16, 64), ("channels last",))
+    small = product(("CRD",), (False, True), (2**6, 2**8, 2**10, 2**12, 2**13, 2**14), ("float32",), (2,), (1,), ("contiguous",))
+    for values in (*last, *small):
+        yield dict(zip(names, values, strict=True))
+
+
+def measured(point: Mapping[str, Any], rounds: int) -> dict[str, Any]:
+    """Return the times of all ways over that of a copy of the result."""
+    r, channels, inverse = point["scale"], point["channels"], point["inverse"]
+    extent = max(2, int((point["values"] / (channels * r * r)) ** 0.5))
+    shape = (1, channels, r * extent, r * (extent + 2)) if inverse else (1, channels * r * r, extent, extent + 2)
+    x = torch.arange(torch.Size(shape).numel()).remainder(251).reshape(shape).to(DTYPES[point["dtype"]])
+    if point["memory"] == "channels last":
+        x = x.contiguous(memory_format=torch.channels_last)
+    found = ways(x, r, point["order"], inverse)
+    right = found[APART]()
+    for name, way in found.items():
+        if not torch.equal(way(), right):
+            raise AssertionError(f"{name} is wrong")
+    runs: dict[str, Callable[[], Any]] = {COPY: right.clone, **found}
+    timings = interleaved(runs, COPY, rounds=rounds, warmup=1, shortest=0.004, clock=time.process_time, shown=False)
+    floor = timings[0]
+    return {**point, "us": 1e3 * floor.milliseconds, "of_copy": {timing.name: timing.ratio(floor)[1] for timing in timings[1:]}}
+
+
+# --- the report ---
+
+
+def groups(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, list[Mapping[str, Any]]]]:
+    """Yield, for every side of every rule, (what it is about, the way that it takes, the other way, rows)."""
+
+    def chosen(**wanted: Any) -> list[Mapping[str, Any]]:
+        return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+    last, size = "channels last", {"float32": 4, "float16": 2, "uint8": 1}
+    shift, inverse = chosen(memory=last, order="CRD", inverse=False), chosen(memory=last, order="CRD", inverse=True)
+    yield "shift, CRD, 8 channels or more", NATIVE, APART, [row for row in shift if row["channels"] >= 8]
+    yield "shift, CRD, fewer channels", APART, NATIVE, [row for row in shift if row["channels"] < 8]
+    large = [row for row in inverse if row["channels"] >= 8 and row["values"] * size[row["dtype"]] >= 2**24 and row["dtype"] == "float32"]
+    yield "inverse, CRD, 8 channels or more of 4 bytes, 16 MiB or more", NATIVE, APART, large
+    yield "inverse, CRD, others", APART, NATIVE, [row for row in inverse if row not in large]
+    for order, back in product(("DCR", "DRC"), (False, True)):
+        both = chosen(memory=last, order=order, inverse=back)
+        fewest = FEWEST_BYTES[order, back]
+        long = [row for row in both if row["channels"] * size[row["dtype"]] >= fewest]
+        what = f"{'inverse' if back else 'shift'}, {order}"
+        yield f"{what}, runs of {fewest} bytes or more" if fewest else what, RUNS, APART, long
+        if fewest:
+            yield f"{what}, shorter runs", APART, RUNS, [row for row in both if row not in long]
+    small = chosen(memory="contiguous")
+    yield "contiguous, 4096 values or fewer", NATIVE, APART, [row for row in small if row["values"] <= 4096]
+    yield "contiguous, more", APART, NATIVE, [row for row in small if row["values"] > 4096]
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return, for every side of every rule, the time of its way over that of the other, and over a copy's: smallest, median, largest."""
+    lines = []
+    for what, way, other, own in groups(rows):
+        ratios = sorted(row["of_copy"][way] / row["of_copy"][other] for row in own)
+        copies = [sorted(row["of_copy"][name] for row in own) for name in (way, other)]
+        ends = [[values[0], values[len(values) // 2], values[-1]] for values in (ratios, *copies)]
+        lines.append({"what": what, "way": way, "other": other, "cases": len(own), "of_other": ends[0], "copies": ends[1:]})
+    return lines
+
+
+def show(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
+    table = Table(title="smallest, median and largest time")
+    for column in ("rule", "way", "cases", "of the other way", "of a copy", "the other, of a copy"):
+        table.add_column(column)
+    for line in lines:
+        spans = [" ".join(f"{value:.2f}" for value in values) for values in (line["of_other"], *line["copies"])]
+        table.add_row(line["what"], line["way"], str(line["cases"]), *spans)
+    console.print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    rows = [measured(point, options.rounds) for point in track([*points()], description="cases")]
+    lines = summary(rows)
+    show(lines, Console(width=170))
+    command = "python benchmarks/torch_rules.py " + " ".join(sys.argv[1:] if arguments is None else arguments)
+    written(
+        {
+            "command": command,
+            "machine": machine("torch"),
+            "threads": 1,
+            "clock": "processor",
+            "rounds": options.rounds,
+            "summary": lines,
+            "rows": rows,
+        },
+        options.json,
+    )
+
+
+if __name__ == "__main__":
+    main()

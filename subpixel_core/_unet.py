@@ -606,7 +606,7 @@ class _Forward:
     def upsample(self, layer: Upsampling, x: NDArray[Any]) -> NDArray[Any]:
         kernel, bias = self._of(layer, "kernel"), self._of(layer, "bias")
         y = _upsamplings[layer.upsample](layer, x, kernel, bias)
-        return self._record(layer, box_blur(y, layer.scale) if layer.blur else y)
+        return self._record(layer, box_blur(y, layer.scale) if layer.blur else y)  # of every stage of a chain too: BL-004
 
     def block(self, layer: Block, x: NDArray[Any]) -> NDArray[Any]:
         y = self.conv(layer.conv1, _relu(self.norm(layer.norm1, x)))

@@ -63,9 +63,11 @@ class ReferenceLayer:
                 x = core.separable_subpixel_conv(x, held["depthwise"], held["kernel"], held.get("bias"), **options)
             else:
                 x = core.subpixel_conv(x, held["kernel"], held.get("bias"), **options)
+            if config.blur:
+                x = core.box_blur(x, stage.scale)  # BL-004
             if config.activation == "relu" and number < len(self._stages) - 1:
                 x = np.maximum(x, 0)
-        return core.box_blur(x, config.scale) if config.blur else x
+        return x
 
     def _with(self, x: np.ndarray, held: Mapping[str, np.ndarray], name: str, value: np.ndarray) -> np.ndarray:
         """Return the output where one parameter has another value."""

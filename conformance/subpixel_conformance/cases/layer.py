@@ -204,15 +204,31 @@ def box(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], scale:
 def blurred_layer(
     adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str, batch: int = 2
 ) -> Evidence:
-    """Demand that a layer with blur is the layer, then the box of its scale."""
+    """Demand that a layer with blur is the layer, then the box of its scale, and a chain such stages with the activation between them.
+
+    The first stage is exact on integers; what its blur may round, and every later stage, is carried on.
+    """
     parameters = parameters_for(config, integers=True)
     x = small_integers((batch, *spatial, config.in_channels), config.dtype)
-    y = expected_layer(x, config, parameters)
-    bound = blurred_bound(y.astype(np.longdouble), 0.0, config.scale, config.dtype)
-    ratio, difference = compare.within(run_layer(adapter, device, config, parameters, x), oracle.box_blur(y, config.scale), bound)
+    exact, bound = x, np.zeros(())
+    for number, (held, (_, _, scale)) in enumerate(zip(parameters, stages_of(config), strict=True)):
+        if number:
+            exact = np.maximum(exact, 0) if config.activation == "relu" else exact
+            bound = _carried_on(exact, bound, held, scale, config)
+        y = oracle.stage(exact, held, scale, order=config.order, padding=config.padding)
+        exact, bound = oracle.box_blur(y, scale), blurred_bound(y.astype(np.longdouble), bound, scale, config.dtype)
+    ratio, difference = compare.within(run_layer(adapter, device, config, parameters, x), exact, bound)
     if difference is not None:
-        raise Mismatch(difference.message("BL-001", case), ratio=ratio)
+        raise Mismatch(difference.message(case.partition("/")[0], case), ratio=ratio)
     return Evidence(ratio)
+
+
+def _carried_on(x: np.ndarray, bound: np.ndarray, held: dict[str, np.ndarray], scale: tuple[int, ...], config: LayerConfig) -> np.ndarray:
+    """Return how far the output of a stage may be from its exact value where its input may be off by ``bound``."""
+    sizes = {name: np.abs(values) for name, values in held.items()}
+    linear = {name: values for name, values in sizes.items() if name != "bias"}
+    own = stage_bound(np.abs(x) + bound, sizes, scale, config)
+    return own + oracle.stage(bound, linear, scale, order=config.order, padding=config.padding)
 
 
 def constant_interior(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> Evidence:
@@ -580,6 +596,19 @@ def _blur_cases(full: bool, bulk: str) -> Iterator[Case]:
         )
         case = f"BL-002/{_slug(order, scale)}"
         yield Case(case, ("BL-002",), "layer", needs_layer(config), partial(constant_interior, config=config, spatial=(7, 6), case=case))
+    chains: list[tuple[Any, tuple[tuple[int, ...], ...], int | None, str | None, bool]] = [
+        ((3, 2), ((2, 3), (2, 2)), 3, "relu", False),
+        ((3,), ((3,), (2,)), None, None, False),
+        ((3, 2), ((2, 2), (2, 2)), 3, "relu", True),
+    ]
+    for number, (kernel, factors, width, activation, separable) in enumerate(chains if full else chains[:2]):
+        scale = tuple(map(prod, zip(*factors, strict=True)))
+        for order in ORDERS if full or not number else ("DCR", "CRD"):
+            chain = LayerConfig(len(scale), 3, 2, kernel, scale, order, factors=factors, width=width, activation=activation)
+            config = replace(chain, separable=separable, blur=True, dtype=bulk)
+            case = f"BL-004/{_slug(order, *factors, activation or 'linear')}{'-separable' if separable else ''}"
+            check = partial(blurred_layer, config=config, spatial=(3, 4)[: len(scale)], case=case)
+            yield Case(case, ("BL-004",), "layer", needs_layer(config), check)
     for scale in [(3,), (2, 3), (2, 2), (2, 1, 3)]:
         shape = (2, *(r * n for r, n in zip(scale, (3, 4, 2), strict=False)), 3)
         needs = Needs(("checkerboard",), ndim=len(scale), anisotropic=len(set(scale)) > 1, scale_one=1 in scale)

@@ -13,7 +13,7 @@ from . import honest
 from .layer import _flipped
 from .mutant import Mutant, mutant
 
-LAYERS = "SC-001 SC-002 SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 BL-003 IC-002 IC-004 IC-007 IC-008 IC-009 IC-010 CP-002"
+LAYERS = "SC-001 SC-002 SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 BL-003 BL-004 IC-002 IC-004 IC-007 IC-008 IC-009 IC-010 CP-002"
 
 # --- when ---
 

@@ -222,14 +222,15 @@ class HonestLayer:
         """Return the activation after stage ``number``."""
         return np.maximum(y, 0) if self.config.activation == "relu" and number < len(self.stages) - 1 else y
 
-    def blurred(self, y: np.ndarray) -> np.ndarray:
-        """Return the blur of the output."""
-        return self.rounded(oracle.box_blur(y, self.config.scale))
+    def blurred(self, y: np.ndarray, scale: tuple[int, ...]) -> np.ndarray:
+        """Return the blur of the output of a stage."""
+        return self.rounded(oracle.box_blur(y, scale))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         for number, (held, (_, _, scale)) in enumerate(zip(self.held, self.stages, strict=True)):
-            x = self.between(self.stage(x, held, scale), number)
-        return self.blurred(x) if self.config.blur else x
+            y = self.stage(x, held, scale)
+            x = self.between(self.blurred(y, scale) if self.config.blur else y, number)
+        return x
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
         """Differentiate backwards through the stages, which have no activation between them and no blur."""

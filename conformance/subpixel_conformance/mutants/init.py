@@ -244,9 +244,9 @@ def wrong_layers() -> Iterator[Mutant]:
     yield layer_mutant("a layer of zeros", "IC-004 IC-010", "", _ZeroKernel)
     yield layer_mutant("a layer tiled for every order", "IC-004 IC-010 IC-002", "", _TiledInit)
     yield layer_mutant("only the last stage ICNR", "IC-010", "IC-002", _LastStageOnly)
-    yield layer_mutant("the last stage enlarges before it convolves", "IC-008 SC-004", "", _LastStageEnlargedFirst)
-    yield layer_mutant("later stages in tiles without a halo", "IC-009 SC-004", "", _LaterStagesInTiles)
-    yield layer_mutant("later stages of another order", "SC-004 IC-007 IC-008 IC-009", "", _LaterStagesOtherOrder)
+    yield layer_mutant("the last stage enlarges before it convolves", "IC-008 SC-004", "BL-004", _LastStageEnlargedFirst)
+    yield layer_mutant("later stages in tiles without a halo", "IC-009 SC-004", "BL-004", _LaterStagesInTiles)
+    yield layer_mutant("later stages of another order", "SC-004 IC-007 IC-008 IC-009", "BL-004", _LaterStagesOtherOrder)
 
 
 def mutants() -> tuple[Mutant, ...]:

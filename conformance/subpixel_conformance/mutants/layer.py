@@ -233,8 +233,8 @@ class _DepthwisePaddingIgnored(honest.HonestLayer):
 class _RunningSums(honest.HonestLayer):
     """Blurs by differences of running sums, kept with 11 bits."""
 
-    def blurred(self, y: np.ndarray) -> np.ndarray:
-        for axis, r in enumerate(self.config.scale, start=1):
+    def blurred(self, y: np.ndarray, scale: Shape) -> np.ndarray:
+        for axis, r in enumerate(scale, start=1):
             extent = y.shape[axis]
             sums = np.cumsum(np.insert(y, 0, 0, axis=axis), axis=axis).astype(np.float16).astype(np.float32)
             first = [max(0, i - (r - 1) // 2) for i in range(extent)]
@@ -302,15 +302,52 @@ class _RoundedDepthwise(honest.HonestLayer):
 class _BlurOfTwo(honest.HonestLayer):
     """Blurs with a 2 x 2 box, whatever the scale."""
 
-    def blurred(self, y: np.ndarray) -> np.ndarray:
-        return self.rounded(oracle.box_blur(y, (2,) * len(self.config.scale)))
+    def blurred(self, y: np.ndarray, scale: Shape) -> np.ndarray:
+        return super().blurred(y, (2,) * len(scale))
 
 
 class _NoBlur(honest.HonestLayer):
     """Does not blur."""
 
-    def blurred(self, y: np.ndarray) -> np.ndarray:
+    def blurred(self, y: np.ndarray, scale: Shape) -> np.ndarray:
         return y
+
+
+class _BlurredAtTheEnd(honest.HonestLayer):
+    """Blurs a chain once, by the whole scale."""
+
+    def blurred(self, y: np.ndarray, scale: Shape) -> np.ndarray:
+        return y
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        y = super().__call__(x)
+        return super().blurred(y, self.config.scale) if self.config.blur else y
+
+
+class _BlurredByTheWhole(honest.HonestLayer):
+    """Blurs every stage of a chain by the whole scale."""
+
+    def blurred(self, y: np.ndarray, scale: Shape) -> np.ndarray:
+        return super().blurred(y, self.config.scale)
+
+
+class _LastStageBlurred(honest.HonestLayer):
+    """Blurs the last stage of a chain alone."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        for number, (held, (_, _, scale)) in enumerate(zip(self.held, self.stages, strict=True)):
+            x = self.between(self.stage(x, held, scale), number)
+        return self.blurred(x, scale) if self.config.blur else x
+
+
+class _ActivatedBeforeTheBlur(honest.HonestLayer):
+    """Blurs a stage after the activation that follows it."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        for number, (held, (_, _, scale)) in enumerate(zip(self.held, self.stages, strict=True)):
+            x = self.between(self.stage(x, held, scale), number)
+            x = self.blurred(x, scale) if self.config.blur else x
+        return x
 
 
 class _MeanBias(honest.HonestLayer):
@@ -343,14 +380,14 @@ def wrong_layers() -> Iterator[Mutant]:
     """Yield layers that are another function."""
     chains = "IC-007 IC-008 IC-009"
     yield layer_mutant(
-        "a layer of another order", "SC-001 SC-003 SC-004 SP-001", f"SP-002 BL-001 BL-002 IC-004 CP-002 {chains}", _OtherOrder
+        "a layer of another order", "SC-001 SC-003 SC-004 SP-001", f"SP-002 BL-001 BL-002 BL-004 IC-004 CP-002 {chains}", _OtherOrder
     )
     yield layer_mutant(
-        "the bias after the shift", "SC-001 CP-002", f"SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 IC-004 {chains}", _BiasAfterShift
+        "the bias after the shift", "SC-001 CP-002", f"SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 BL-004 IC-004 {chains}", _BiasAfterShift
     )
-    yield layer_mutant("a layer with a flipped kernel", "SC-001 SC-003", "SC-004 BL-001 BL-002 IC-004", _FlippedKernel)
-    yield layer_mutant("a layer that pads even kernels before", "SC-001", "SC-003 SC-004 BL-001 IC-004 IC-008", _HalfUp)
-    yield layer_mutant("a layer in TF32", "SC-003", "IC-004 SP-002 BL-002", _TF32)
+    yield layer_mutant("a layer with a flipped kernel", "SC-001 SC-003", "SC-004 BL-001 BL-002 BL-004 IC-004", _FlippedKernel)
+    yield layer_mutant("a layer that pads even kernels before", "SC-001", "SC-003 SC-004 BL-001 BL-004 IC-004 IC-008", _HalfUp)
+    yield layer_mutant("a layer in TF32", "SC-003", "IC-004 SP-002 BL-002 BL-004", _TF32)
     half = ("float16", "float32")
     yield layer_mutant("a layer that ignores its padding", "SC-001", "", _PaddingIgnored)
     yield layer_mutant("a layer of float16 that adds in float16", "SC-003", "SP-002", _AddsInHalf, dtypes=half)
@@ -360,13 +397,17 @@ def wrong_layers() -> Iterator[Mutant]:
     yield layer_mutant("a blur by running sums of 11 bits", "BL-002", "BL-001 BL-003", _RunningSums, layers=squares)
     yield layer_mutant("a layer without a bias", "SC-002", "", _WithoutBias)
     yield layer_mutant("a kernel reported transposed", "SC-002", "IC-004 IC-010 IC-002", _TransposedKernel)
-    yield layer_mutant("the last stage activated", "SC-004", "", _ActivatesLast)
-    yield layer_mutant("no activation", "SC-004", "", _NeverActivates)
+    yield layer_mutant("the last stage activated", "SC-004", "BL-004", _ActivatesLast)
+    yield layer_mutant("no activation", "SC-004", "BL-004", _NeverActivates)
     yield layer_mutant("a bias between depthwise and pointwise", "SP-001 SP-002", "IC-004", _BiasBetween)
     yield layer_mutant("the depthwise padding ignored, its kernel flipped", "SP-001 SP-002", "IC-004", _PointwiseFirst)
     yield layer_mutant("the depthwise kernel in TF32", "SP-002", "IC-004", _RoundedDepthwise)
-    yield layer_mutant("a blur of 2 for every scale", "BL-001 BL-002", "", _BlurOfTwo)
-    yield layer_mutant("a layer that does not blur", "BL-001 BL-002", "", _NoBlur)
+    yield layer_mutant("a blur of 2 for every scale", "BL-001 BL-002", "BL-004", _BlurOfTwo)
+    yield layer_mutant("a layer that does not blur", "BL-001 BL-002", "BL-004", _NoBlur)
+    yield layer_mutant("a chain blurred once, at the end", "BL-004", "", _BlurredAtTheEnd)
+    yield layer_mutant("a chain of stages blurred by the whole scale", "BL-004", "", _BlurredByTheWhole)
+    yield layer_mutant("a chain of which the last stage alone is blurred", "BL-004", "", _LastStageBlurred)
+    yield layer_mutant("a chain activated before its blurs", "BL-004", "", _ActivatedBeforeTheBlur)
     yield layer_mutant("the mean for the bias gradient", "GR-003", "", _MeanBias, operations="layer vjp")
     yield layer_mutant("a gradient for plain layers only", "GR-003", "", _PlainGradientOnly, operations="layer vjp")
     yield layer_mutant("the input gradient flipped", "GR-003", "", _FlippedGradient, operations="layer vjp")

@@ -9,7 +9,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,14 @@ def _peer(project: str, place: str, *modules: str, name: str = "", environment: 
     return Spec(known_as, f"subpixel_conformance.adapters.{place}", requires, environment or {}, project=project)
 
 
+EXPORTED = "this project, exported"
+"""Whose rows they are where what our exporters write is judged in another runtime."""
+
+
+def _exported(place: str, *frameworks: str, name: str = "") -> Spec:
+    return replace(_peer(EXPORTED, place, name=name or place.partition(":")[0].replace("_", "-")), requires=_needs(*frameworks), ours=True)
+
+
 def _without_torchvision(*names: str) -> tuple[Spec, ...]:
     reason = "it needs torchvision, whose wheels do not load beside the CPU build of torch (operator torchvision::nms does not exist)"
     return tuple(Spec(name, "", unavailable=reason, project=name) for name in names)
@@ -89,9 +97,16 @@ PEERS = (
     _peer("tinygrad", "tinygrad:crd_adapter", "tinygrad", name="tinygrad-crd", environment=_PYTHON_DEVICE),
     _peer("diffusers", "diffusers:adapter", "diffusers", "torch"),
     _peer("transformers", "transformers:adapter", "transformers", "torch"),
+    _exported("torch_onnxruntime:adapter", "torch", "onnx", "onnxruntime", "onnxscript"),
+    _exported("torch_onnxruntime:others_adapter", "torch", "onnx", "onnxruntime", "onnxscript", name="torch-onnxruntime-others"),
+    _exported("tensorflow_tflite:adapter", "tensorflow"),
+    _exported("jax_stablehlo:adapter", "jax"),
     *_without_torchvision("timm", "super-image", "segmentation-models-pytorch", "basicsr"),
 )
-"""Implementations that others publish. They are judged when they are named, and by ``make scoreboard`` all together."""
+"""Implementations that others publish, and what we export, in the runtimes of others.
+
+They are judged when they are named, and by ``make scoreboard`` all together.
+"""
 
 
 def registry() -> dict[str, Spec]:

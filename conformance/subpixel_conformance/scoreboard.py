@@ -120,7 +120,7 @@ def page(document: Mapping[str, Any]) -> str:
     """Return the page of a document that `judge` made, in Markdown."""
     classes = [name for name in runner.CLASSES if any(_judged(run, name) for run in document["runs"])]
     machine = document["machine"]
-    projects = list(dict.fromkeys(run["project"] for run in document["runs"] if run["judged"]))
+    projects = list(dict.fromkeys(run["project"] for run in document["runs"] if run["judged"] and run["project"] != registry.EXPORTED))
     lines = [
         "# Scoreboard",
         "",

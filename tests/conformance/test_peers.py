@@ -11,7 +11,10 @@ import pytest
 from subpixel_conformance import cli, identify, oracle, registry, runner
 from subpixel_conformance.adapter import Claims, LayerConfig
 from subpixel_conformance.adapters import tensors
-from subpixel_conformance.case import Needs
+from subpixel_conformance.case import Needs, claims_of
+from subpixel_conformance.cases import all_cases
+from subpixel_conformance.cases.shift import CLAUSE_OF_ORDER
+from subpixel_conformance.judge import judge
 
 ADAPTERS = Path(registry.__file__).parent / "adapters"
 PUBLISHED = [spec for spec in registry.PEERS if spec not in registry.BUILT_IN and not spec.unavailable]
@@ -114,6 +117,28 @@ def test_transformers_cannot_divide_by_a_third_and_is_not_judged_on_views_that_i
     assert cases["IP-001/inverse-DCR-channels_last-2d-2x2-float32"] == "pass"
     assert cases["IP-001/inverse-DCR-channels_last-2d-3x3-float32"] == "error"
     assert "views that are not contiguous: not claimed" in {result.message for result in run.results}
+
+
+# --- what we export, in other runtimes ---
+
+EXPORTED = [spec for spec in registry.PEERS if spec.project == registry.EXPORTED]
+JUDGED = ("PS-001", "PS-002", "PS-003", "PS-004", "IP-001", "SC-001")
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # of torch, to itself
+@pytest.mark.parametrize("spec", EXPORTED, ids=lambda spec: spec.name)
+def test_what_we_export_is_right_in_another_runtime_in_a_case_of_each_clause(spec):
+    """All that is claimed takes minutes: `subpixel conform --peer` and the scoreboard judge it."""
+    absent = registry.absence(spec)
+    if absent:
+        pytest.skip(absent)
+    adapter = registry.load(spec.target)
+    claims = claims_of(adapter)
+    cases = {case.clauses[0]: case for case in reversed(all_cases()) if case.needs.missing(claims) is None}
+    results = {clause: judge(cases[clause], adapter, "cpu") for clause in JUDGED if clause in cases}
+    assert {clause: result.message for clause, result in results.items() if result.status != "pass"} == {}
+    inverse = ("IP-001",) if "inverse_phase_shift" in claims.operations else ()
+    assert set(results) == {*(CLAUSE_OF_ORDER[order] for order in claims.orders), *inverse, "SC-001"}
 
 
 # --- claims of layers, bit patterns and views ---

@@ -1,0 +1,99 @@
+"""What `subpixel_tensorflow.to_tflite` writes, in the interpreter of TFLite: ours exported, judged on what docs/export.md says of it.
+
+https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf is the converter, and TensorFlow's own interpreter the runtime. Files are
+written without being verified: that is what is done here. One file serves every batch and every extent, of a shift the channels too. The
+shift is the layer ``PhaseShift``, in float32, and quantized in int8, where the integers are moved as they are; there is no layer for the
+inverse. Nothing is said of empty tensors, and they are not claimed.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import subpixel_tensorflow
+from subpixel_conformance.callables import Adapter
+from subpixel_tensorflow.adapter import adapter as eager
+
+
+def interpreter(layer: Any, ndim: int, channels: int | None, calibration: Any = None) -> Any:
+    """Export a layer, in int8 where it is calibrated, for any batch and any spatial extents, and load the file."""
+    model = keras.Sequential([keras.Input((*(None,) * ndim, channels)), layer])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.tflite")
+        subpixel_tensorflow.to_tflite(model, path, int8=calibration is not None, calibration=calibration, verify=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that the interpreter moves to another package
+            return tf.lite.Interpreter(model_content=path.read_bytes(), num_threads=1)
+
+
+def run(interpreter: Any, x: np.ndarray) -> np.ndarray:
+    """Return what an interpreter with one input and one output gives."""
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(taken["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(taken["index"], x)
+    interpreter.invoke()
+    return interpreter.get_tensor(given["index"])
+
+
+@cache
+def _shift(scale: tuple[int, ...], order: Any, dtype: str) -> Any:
+    """Export the layer for any number of channels. Which scale the integers have is all the same where they are moved."""
+    shape = (1, *(2 for _ in scale), 2 * prod(scale))
+    calibration = [np.linspace(-1, 1, prod(shape)).reshape(shape)] if dtype == "int8" else None
+    return interpreter(subpixel_tensorflow.PhaseShift(scale, order=order), len(scale), None, calibration)
+
+
+class TensorFlowTflite(Adapter):
+    """Layers of `subpixel_tensorflow`, computed by the interpreter."""
+
+    name = "tensorflow-tflite"
+    versions: Mapping[str, str] = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    claims: Mapping[str, Any] = {
+        "operations": ("phase_shift", "layer"),
+        "data_formats": ("channels_last",),
+        "ndims": (1, 2, 3),
+        "batch_ndims": (1,),
+        "empty": False,
+        "scale_one": False,
+        "dtypes": ("float32", "int8"),
+        "layers": ({"dtype": "float32"},),
+        "fresh": False,
+    }
+
+    def phase_shift(self, x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+        """Return what the interpreter makes of the exported layer."""
+        return run(_shift(scale, order, x.dtype.name), x)
+
+    def layer(self, config: Any, device: str, parameters: Any = None) -> "_ExportedLayer":
+        """Construct a layer and export it."""
+        return _ExportedLayer(eager.layer(config, device, parameters), config)
+
+
+class _ExportedLayer:
+    """A layer of Keras, exported when it is first called."""
+
+    def __init__(self, layer: Any, config: Any) -> None:
+        self.layer, self.config = layer, config
+        self.interpreter: Any = None
+
+    def parameters(self) -> list[dict[str, np.ndarray]]:
+        """Return those of the layer."""
+        return self.layer.parameters()
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Run the exported layer."""
+        if self.interpreter is None:
+            self.interpreter = interpreter(self.layer.layer, self.config.ndim, self.config.in_channels)
+        return run(self.interpreter, x)
+
+
+adapter = TensorFlowTflite()

@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 OURS := --backend numpy --backend torch --backend tensorflow --backend jax
 PEERS := --peer torch-native --peer tensorflow-native --peer keras-tensorflow --peer keras-jax --peer keras-torch
-PUBLISHED := ai-edge-litert diffusers dm-pix einops monai onnx onnxruntime openvino paddlepaddle tinygrad transformers
+PUBLISHED := ai-edge-litert diffusers dm-pix einops monai onnx onnxruntime onnxscript openvino paddlepaddle tinygrad transformers
 NETWORKS := a-unet dynamic-network-architectures unet3d
 FASTAI_NEEDS := cloudpickle fastcore fastdownload fastprogress fasttransform pandas plum-dispatch scikit-learn
 CHECKOUT := PYTHONPATH=.:backends:conformance
@@ -43,6 +43,8 @@ examples: $(INSTALLED)
 	$(BIN)/python docs/examples/segmentation.py --framework all --out docs/examples/results
 	$(BIN)/python docs/examples/autoencoder.py --framework all --out docs/examples/results
 	$(BIN)/python docs/examples/moving.py --out docs/examples/results
+	$(BIN)/python docs/examples/round_trips.py --out docs/examples/results
+	$(BIN)/python docs/examples/quantization.py --out docs/examples/results
 	$(BIN)/python docs/examples/tables.py
 
 # The residual U-Net against MONAI's networks, which are installed for it.

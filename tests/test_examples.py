@@ -23,6 +23,7 @@ import in_torch  # noqa: E402
 import metrics  # noqa: E402
 import moving  # noqa: E402
 import photographs  # noqa: E402
+import round_trips  # noqa: E402
 import run  # noqa: E402
 import scenes  # noqa: E402
 import segmentation  # noqa: E402
@@ -309,7 +310,7 @@ def test_the_pictures_of_the_document_are_there_and_small():
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     guide = (EXAMPLES.parent / "moving.md").read_text(encoding="utf-8")
     pictures = sorted(run.RESULTS.glob("*.png"))
-    assert len(pictures) == 10
+    assert len(pictures) == 11
     for picture in pictures:
         assert f"(results/{picture.name})" in text or f"(examples/results/{picture.name})" in guide
         assert picture.stat().st_size < 300_000
@@ -329,6 +330,43 @@ def test_the_records_hold_what_was_to_be_shown():
     assert all(of["iou"] >= 0.9 for of in records["segmentation"]["figures"].values())
     mean = records["autoencoder"]["figures"]["mean digit"]
     assert all(records["autoencoder"]["figures"][framework] < mean / 5 for framework in run.FRAMEWORKS)
+
+
+def test_eight_bits_and_runtimes_keep_what_was_trained():
+    records = {name: json.loads((run.RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("round_trips", "quantization")}
+    assert not any("--short" in record["command"] for record in records.values())
+    for steps in records["round_trips"]["trips"].values():
+        (_, trained), (_, read), (_, exported), (name, quantized) = steps.items()
+        assert records["round_trips"]["bicubic"] + 0.5 < trained["psnr"]
+        assert max(read["apart"], exported["apart"]) < 1e-5
+        assert trained["psnr"] == pytest.approx(quantized["psnr"], abs=0.1)
+        assert name.endswith("int8")
+        assert quantized["bytes"] < 0.5 * exported["bytes"]
+    for network, what, allowed in (("super_resolution", "psnr", 0.1), ("segmentation", "iou", 0.02)):
+        figures = records["quantization"][network]["figures"]
+        assert set(figures) == {"torch", "TFLite", "TFLite int8", "onnxruntime", "onnxruntime int8", "torchao int8"}
+        assert all(of[what] == pytest.approx(figures["torch"][what], abs=allowed) for of in figures.values())
+
+
+# --- round trips ---
+
+
+def test_both_trips_are_made_and_drawn(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+
+    def drawn(framework, end, settings, steps):  # trained are the networks of the other examples
+        config = core.ResidualUNetConfig(widths=settings.widths, output_scale=2, norm="none")
+        core.save_weights(end, core.init_parameters(config, np.random.default_rng(steps)), config)
+
+    monkeypatch.setattr(round_trips, "train", drawn)
+    round_trips.main(["--short", "--steps", "2", "--out", str(tmp_path)])
+    record = json.loads((tmp_path / "round_trips.json").read_text(encoding="utf-8"))
+    for steps in record["trips"].values():
+        (_, trained), (_, read), (_, exported), (_, quantized) = steps.items()
+        assert max(read["apart"], exported["apart"]) < 1e-5 < quantized["apart"] < 0.5
+        assert trained["psnr"] == pytest.approx(quantized["psnr"], abs=0.5)
+    assert (tmp_path / "round_trips.png").read_bytes().startswith(b"\x89PNG")
+    tables.TABLES["round_trips"](record)
 
 
 # --- a decoder moved over ---

@@ -37,7 +37,7 @@ def train_unet(
 def predict_unet(weights: Path, images: Sequence[Array]) -> list[Array]:
     """Apply the network of a file to images (H, W, C), one by one: each may have other extents."""
     model = subpixel_torch.load_weights(weights).eval()
-    return [_apply(model, image[np.newaxis])[0] for image in images]
+    return [applied(model, image[np.newaxis])[0] for image in images]
 
 
 def train_autoencoder(
@@ -49,7 +49,7 @@ def train_autoencoder(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1)
     fit(model, optimizer, schedule, batches, LOSSES["squared"], each_step)
-    return lambda images: _apply(model.eval(), images)
+    return lambda images: applied(model.eval(), images)
 
 
 def fit(
@@ -77,7 +77,8 @@ def channels_first(x: Array) -> Tensor:
 
 
 @torch.no_grad()
-def _apply(model: nn.Module, x: Array) -> Array:
+def applied(model: nn.Module, x: Array) -> Array:
+    """Apply a model to images (N, H, W, C)."""
     return np.moveaxis(model(channels_first(x)).numpy(), 1, -1)
 
 

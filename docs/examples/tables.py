@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import run
+import runtimes
 
 README = Path(__file__).resolve().parent / "README.md"
 BLOCK = re.compile(r"(<!-- figures of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 """What is between these comments comes from here."""
 
 Record = dict[str, Any]
+
+LATENCY = f"Latency on one thread, the shortest of {runtimes.REPEATS} calls that took turns, beside other work on the machine."
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -67,6 +70,34 @@ def autoencoder(record: Record) -> str:
     )
 
 
+def round_trips(record: Record) -> str:
+    """Return file size, latency and PSNR at every step of both trips."""
+    rows = [
+        [trip, step, f"{of['bytes'] / 1000:.0f} kB", f"{of['milliseconds']:.1f} ms", f"{of['psnr']:.2f} dB", f"{of['apart']:.1g}"]
+        for trip, steps in record["trips"].items()
+        for step, of in steps.items()
+    ]
+    header = ["trained in", "computed by", "file", "latency", "PSNR", "farthest from what was trained, in the network's units"]
+    text = f"Bicubic enlargement of {record['photograph']}, held out: {record['bicubic']:.2f} dB. {LATENCY}"
+    return "\n\n".join([table(header, rows), text, origin(record)])
+
+
+def quantization(record: Record) -> str:
+    """Return what either network is worth in eight bits, and what that costs."""
+    parts = []
+    for name, what, unit in (("super_resolution", "psnr", "mean PSNR of the held-out photographs"), ("segmentation", "iou", "IoU")):
+        part = record[name]
+        digits, decibels = (2, " dB") if what == "psnr" else (4, "")
+        rows = [
+            [kind, f"{of[what]:.{digits}f}{decibels}", f"{of['bytes'] / 1000:.0f} kB", f"{of['milliseconds']:.1f} ms"]
+            for kind, of in part["figures"].items()
+        ]
+        extents = " × ".join(map(str, part["example"]))
+        parts.append(table([name.replace("_", "-"), unit, "file", f"latency for {extents}"], rows))
+    text = f"Each network was trained for {record['steps']} steps. {LATENCY} torchao: {record['torchao']}."
+    return "\n\n".join([*parts, text, origin(record)])
+
+
 def first_steps(part: Record) -> str:
     """Return how close the frameworks stay."""
     return f"In the first {run.FIRST_STEPS} steps the three losses lie {part['first_steps']:.1e} apart at most."
@@ -94,7 +125,13 @@ def rendered(text: str, results: Path) -> str:
     return BLOCK.sub(block, text)
 
 
-TABLES = {"super_resolution": super_resolution, "segmentation": segmentation, "autoencoder": autoencoder}
+TABLES = {
+    "super_resolution": super_resolution,
+    "segmentation": segmentation,
+    "autoencoder": autoencoder,
+    "round_trips": round_trips,
+    "quantization": quantization,
+}
 
 if __name__ == "__main__":
     README.write_text(rendered(README.read_text(encoding="utf-8"), run.RESULTS), encoding="utf-8")

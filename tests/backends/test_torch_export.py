@@ -1,5 +1,6 @@
 """What leaves PyTorch: the graph that is in an ONNX file and in a program of torch.export, and what onnxruntime makes of it."""
 
+import importlib
 import logging
 import os
 from functools import partial
@@ -248,6 +249,38 @@ def test_the_exporter_of_torch_called_directly_writes_the_same_operators(tmp_pat
     layer = SubpixelConv2d(4, 3, 3, 2, order=order).eval()
     torch.onnx.export(layer, (torch.randn(1, 4, 4, 5),), tmp_path / "m.onnx", verbose=False)
     assert operators(tmp_path / "m.onnx") == ["Conv", "DepthToSpace"]
+
+
+@pytest.mark.parametrize("order", ["DCR", "RCD"])
+def test_quantized_by_onnxruntime_the_shift_keeps_scale_and_zero_point_and_moves_the_integers_as_they_are(tmp_path, monkeypatch, order):
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    registry = importlib.import_module("onnxruntime.quantization.registry").QDQRegistry
+    monkeypatch.setitem(registry, "DepthToSpace", registry["Transpose"])  # which its table of operators that only move values lacks
+    layer = SubpixelConv2d(3, 2, 3, 2, order=order)
+    to_onnx(layer, torch.randn(1, 3, 5, 4), tmp_path / "m.onnx")
+
+    class Reader(quantization.CalibrationDataReader):
+        left = iter([{"x": torch.randn(2, 3, 5, 4).numpy()}])
+
+        def get_next(self):
+            return next(self.left, None)
+
+    quantization.quantize_static(tmp_path / "m.onnx", tmp_path / "q.onnx", Reader(), per_channel=True)
+    model = onnx.load(tmp_path / "q.onnx")
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    (shift,) = [node for node in model.graph.node if node.op_type == "DepthToSpace"]
+    (before,) = [node for node in model.graph.node if node.output[0] == shift.input[0]]
+    (after,) = [node for node in model.graph.node if node.input[0] == shift.output[0]]
+    assert (before.op_type, after.op_type) == ("DequantizeLinear", "QuantizeLinear")
+    scale, zero = ([values[name] for name in pair] for pair in zip(before.input[1:], after.input[1:], strict=True))
+    assert (scale[0] == scale[1], zero[0] == zero[1], zero[0].dtype) == (True, True, np.int8)
+
+    for name in (before.input[0], after.output[0]):
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    low, high = session.run([before.input[0], after.output[0]], {"x": torch.randn(3, 3, 4, 7).numpy()})
+    assert np.ptp(low.astype(int)) > 100
+    assert np.array_equal(high, core.phase_shift(low, 2, order=attributes(shift)["mode"].decode(), data_format="channels_first"))
 
 
 # --- torch.export ---

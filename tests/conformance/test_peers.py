@@ -128,7 +128,7 @@ JUDGED = ("PS-001", "PS-002", "PS-003", "PS-004", "IP-001", "SC-001")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # of torch, to itself
 @pytest.mark.parametrize("spec", EXPORTED, ids=lambda spec: spec.name)
 def test_what_we_export_is_right_in_another_runtime_in_a_case_of_each_clause(spec):
-    """All that is claimed takes minutes: `subpixel conform --peer` and the scoreboard judge it."""
+    """All that is claimed takes minutes: `subpixel conform --backend` and the scoreboard judge it."""
     absent = registry.absence(spec)
     if absent:
         pytest.skip(absent)

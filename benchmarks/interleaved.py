@@ -92,13 +92,20 @@ def machine(*packages: str) -> dict[str, object]:
 def written(
     report: Mapping[str, object], json_path: Path | None, plot: Callable[[Path], None] | None = None, plot_path: Path | None = None
 ) -> None:
-    """Write a report as JSON, and its plot, where a path is given; folders that are not there are made."""
+    """Write a report as JSON, a line for each row, and its plot, where a path is given; folders that are not there are made."""
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        fields = (f"{json.dumps(name)}: {_in_lines(value)}" for name, value in report.items())
+        json_path.write_text("{\n " + ",\n ".join(fields) + "\n}\n", encoding="utf-8")
     if plot and plot_path:
         plot_path.parent.mkdir(parents=True, exist_ok=True)
         plot(plot_path)
+
+
+def _in_lines(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n  " + ",\n  ".join(json.dumps(row) for row in value) + "\n ]"
+    return json.dumps(value)
 
 
 def _version(package: str) -> str:

@@ -10,9 +10,10 @@ PEERS := --peer torch-native --peer tensorflow-native --peer keras-tensorflow --
 PUBLISHED := ai-edge-litert diffusers dm-pix einops monai onnx onnxruntime onnxscript openvino paddlepaddle tinygrad transformers
 NETWORKS := a-unet dynamic-network-architectures unet3d
 FASTAI_NEEDS := cloudpickle fastcore fastdownload fastprogress fasttransform pandas plum-dispatch scikit-learn
+INSTALL_BENCH = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 CHECKOUT := PYTHONPATH=.:backends:conformance
 
-.PHONY: kill-matrix mutation conformance test format lint types gpu selftest examples bench peers scoreboard clean
+.PHONY: kill-matrix mutation conformance test format lint types gpu selftest examples bench performance peers scoreboard clean
 
 conformance: $(INSTALLED)
 	$(BIN)/subpixel conform $(OURS) $(PEERS) --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
@@ -47,10 +48,20 @@ examples: $(INSTALLED)
 	$(BIN)/python docs/examples/quantization.py --out docs/examples/results
 	$(BIN)/python docs/examples/tables.py
 
-# The residual U-Net against MONAI's networks, which are installed for it.
+# The residual U-Net against MONAI's networks, and the shift alone beside a copy and everyone else's, every pair of its grid; writes reports/.
 bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(INSTALL_BENCH)
 	$(BIN)/python benchmarks/unet.py --json reports/unet-bench.json --plot reports/unet-bench.png
+	$(BIN)/python benchmarks/shift.py --strength 2 --json reports/shift.json --plot reports/shift.png
+
+# Everything in docs/performance.md anew, about half an hour: the reports in docs/evidence/, and from them the page.
+performance: $(INSTALLED)
+	$(INSTALL_BENCH)
+	$(BIN)/python benchmarks/shift.py --json docs/evidence/shift-cpu.json --plot docs/evidence/shift-cpu.png
+	$(BIN)/python benchmarks/torch_rules.py --json docs/evidence/torch-rules-cpu.json
+	$(BIN)/python benchmarks/growth.py --json docs/evidence/growth-cpu.json --plot docs/evidence/growth-cpu.png
+	$(BIN)/python benchmarks/layers.py --json docs/evidence/layers-cpu.json --plot docs/evidence/layers-cpu.png
+	$(BIN)/python benchmarks/performance.py
 
 # Published implementations, in an environment of their own. fastai comes without its dependencies, for it asks for torchvision, which does not
 # load beside the CPU build of torch, and which what is judged here does not need; so do networks whose requirements their U-Nets do not import.

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subpixel_core import rearrangement
-from subpixel_torch.ops import FEWEST_BYTES
+from subpixel_torch.ops import FEWEST_BYTES, SMALL
 
 COPY, APART, NATIVE, RUNS = "copy", "apart", "native", "runs"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uint8}
@@ -50,7 +50,9 @@ def points() -> Iterator[dict[str, Any]]:
     """Yield what is measured: large and small tensors with the channels last in memory, and small contiguous ones."""
     names = ("order", "inverse", "values", "dtype", "scale", "channels", "memory")
     last = product(("CRD", "DCR", "DRC"), (False, True), (2**18, 2**20, 2**23), DTYPES, (2, 3, 4), (1, 3, 6, 8, 16, 64), ("channels last",))
-    small = product(("CRD",), (False, True), (2**6, 2**8, 2**10, 2**12, 2**13, 2**14), ("float32",), (2,), (1,), ("contiguous",))
+    small = product(
+        ("CRD",), (False, True), (2**6, 2**8, 2**10, 2**12, 2**13, 2**14, 2**15), ("float32", "uint8"), (2, 3), (1, 8), ("contiguous",)
+    )
     for values in (*last, *small):
         yield dict(zip(names, values, strict=True))
 
@@ -99,8 +101,8 @@ def groups(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, l
         if fewest:
             yield f"{what}, shorter runs", APART, RUNS, [row for row in both if row not in long]
     small = chosen(memory="contiguous")
-    yield "contiguous, 4096 values or fewer", NATIVE, APART, [row for row in small if row["values"] <= 4096]
-    yield "contiguous, more", APART, NATIVE, [row for row in small if row["values"] > 4096]
+    yield f"contiguous, {SMALL} values or fewer", NATIVE, APART, [row for row in small if row["values"] <= SMALL]
+    yield "contiguous, more", APART, NATIVE, [row for row in small if row["values"] > SMALL]
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interleaved import interleaved, machine, written
+from interleaved import CLOCKS, interleaved, machine, written
 from memory import grown
 from rich.console import Console
 from rich.progress import Progress
@@ -31,7 +31,7 @@ BEYOND = (1, 5, 6555, 65536)
 """(batch, height, width, channels) of single bytes: 2^31 + 327,680 values. Every index of 32 bits with a sign is too short for the last."""
 
 
-def point(framework: str, exponent: int, what: str, threads: int, rounds: int) -> dict[str, Any]:
+def point(framework: str, exponent: int, what: str, threads: int, rounds: int, clock: str) -> dict[str, Any]:
     """Time one size, and measure the memory of one call."""
     set_threads(threads)
     layout = "channels_first" if framework == "torch" else "channels_last"
@@ -40,7 +40,9 @@ def point(framework: str, exponent: int, what: str, threads: int, rounds: int) -
     bytes_moved = 4 * int(np.prod(case.low))
     extra = {name: grown(found[name]) / bytes_moved for name in (COPY, OURS)}
     kept = {name: found[name] for name in (COPY, OURS, OTHER[framework])}
-    times = {timing.name: timing for timing in interleaved(kept, COPY, rounds=rounds, warmup=2, shortest=0.01, shown=False)}
+    times = {
+        timing.name: timing for timing in interleaved(kept, COPY, rounds=rounds, warmup=2, shortest=0.01, clock=CLOCKS[clock], shown=False)
+    }
     return {
         "ms": {name: timing.milliseconds for name, timing in times.items()},
         "of_copy": times[OURS].ratio(times[COPY]),
@@ -107,14 +109,14 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
         (framework, exponent, what, threads)
         for framework in options.framework
         for what in ("forward", "backward")
-        for threads in (1, 2)
+        for threads in options.threads
         for exponent in range(options.least, options.most + 1, options.step)
-        if not (framework == "numpy" and (what == "backward" or threads == 2))
+        if not (framework == "numpy" and (what == "backward" or threads > 1))
     ]
     rows = []
     with Progress() as progress:
         for framework, exponent, what, threads in progress.track(points, description="sizes"):
-            values = (framework, str(exponent), what, str(threads), str(options.rounds))
+            values = (framework, str(exponent), what, str(threads), str(options.rounds), options.clock)
             row = {"framework": framework, "exponent": exponent, "what": what, "threads": threads}
             rows.append({**row, **asked("--point", *values)})
     return rows
@@ -162,16 +164,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--least", type=int, default=10)
     parser.add_argument("--most", type=int, default=28)
     parser.add_argument("--step", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for a machine that others share, with one thread")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--no-beyond", action="store_true", help="leave out the tensors of more than 2^31 values, which take about 5 GB")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--point", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--point", nargs=6, help=argparse.SUPPRESS)
     parser.add_argument("--beyond", choices=FRAMEWORKS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.point:
-        framework, exponent, what, threads, rounds = options.point
-        print(json.dumps(point(framework, int(exponent), what, int(threads), int(rounds))))
+        framework, exponent, what, threads, rounds, clock = options.point
+        print(json.dumps(point(framework, int(exponent), what, int(threads), int(rounds), clock)))
         return
     if options.beyond:
         print(json.dumps(beyond(options.beyond)))
@@ -179,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = {
         "command": "python benchmarks/growth.py " + " ".join(sys.argv[1:] if arguments is None else arguments),
         "machine": machine("torch", "tensorflow", "jax", "numpy", "einops", "dm-pix"),
+        "clock": options.clock,
         "rounds": options.rounds,
         "rows": measured(options),
         "beyond": {} if options.no_beyond else {framework: asked("--beyond", framework) for framework in options.framework},

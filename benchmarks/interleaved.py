@@ -15,6 +15,9 @@ from statistics import median, quantiles
 
 from rich.progress import Progress
 
+CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
+"""That of the processor is for a machine that others share, with one thread."""
+
 
 @dataclass(frozen=True)
 class Timing:

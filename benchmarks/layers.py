@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interleaved import interleaved, machine, written
+from interleaved import CLOCKS, interleaved, machine, written
 from memory import grown
 from rich.console import Console
 from rich.progress import Progress
@@ -198,7 +198,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
                     np.testing.assert_allclose(array(framework, run["forward"]()), wanted, rtol=0, atol=1e-4, err_msg=name)
             for what in ("forward", "training"):
                 kept = {name: run[what] for name, run in timed.items()}
-                timings = interleaved(kept, OURS, rounds=options.rounds, warmup=2, shortest=0.02, shown=False)
+                timings = interleaved(kept, OURS, rounds=options.rounds, warmup=2, shortest=0.02, clock=CLOCKS[options.clock], shown=False)
                 ours = next(timing for timing in timings if timing.name == OURS)
                 row = {"framework": framework, "scale": layer.scale, "channels": values[1:3], "extent": layer.extent, "what": what}
                 row["ms"] = {timing.name: timing.milliseconds for timing in timings}
@@ -210,7 +210,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
 # --- chains ---
 
 
-def chain(values: Sequence[int], steps: Sequence[int], rounds: int, threads: int) -> dict[str, Any]:
+def chain(values: Sequence[int], steps: Sequence[int], rounds: int, threads: int, clock: str) -> dict[str, Any]:
     """Measure one chain in torch, and say what the core predicts of it."""
     set_threads(threads)
     import torch
@@ -237,7 +237,7 @@ def chain(values: Sequence[int], steps: Sequence[int], rounds: int, threads: int
     for name, run in (("forward", forward), ("training", training)):
         run()
         found[f"{name} MiB"] = grown(run) / 2**20
-        (timing,) = interleaved({name: run}, name, rounds=rounds, warmup=1, shortest=0.02, shown=False)
+        (timing,) = interleaved({name: run}, name, rounds=rounds, warmup=1, shortest=0.02, clock=CLOCKS[clock], shown=False)
         found[f"{name} ms"] = timing.milliseconds
     return found
 
@@ -247,7 +247,7 @@ def chains(options: argparse.Namespace) -> list[dict[str, Any]]:
     for values in CHAINS:
         splits = {4: ((4,), (2, 2)), 8: ((8,), (2, 2, 2), (2, 4), (4, 2))}[values[0]]
         for steps in splits:
-            asked = json.dumps([values, steps, options.rounds, options.threads])
+            asked = json.dumps([values, steps, options.rounds, options.threads, options.clock])
             ran = subprocess.run([sys.executable, __file__, "--chain", asked], capture_output=True, text=True, check=True)
             rows.append({"layer": values, "steps": steps, **json.loads(ran.stdout.splitlines()[-1])})
     return rows
@@ -307,6 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--framework", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for a machine that others share, with one thread")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
@@ -320,6 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "command": "python benchmarks/layers.py " + " ".join(sys.argv[1:] if arguments is None else arguments),
         "machine": machine("torch", "tensorflow", "jax", "numpy", "dm-pix"),
         "threads": options.threads,
+        "clock": options.clock,
         "rounds": options.rounds,
         "layers": measured(options),
         "chains": chains(options),

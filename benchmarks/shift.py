@@ -11,7 +11,6 @@ import argparse
 import os
 import random
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations, product
@@ -19,7 +18,7 @@ from math import exp, log, nan
 from pathlib import Path
 from typing import Any
 
-from interleaved import interleaved, machine, written
+from interleaved import CLOCKS, interleaved, machine, written
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -74,13 +73,14 @@ def covering(framework: str, strength: int) -> list[dict[str, Any]]:
 def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time every case of the grid."""
     rows = []
-    clock = time.process_time if options.clock == "processor" else time.perf_counter
     cases = [(f, row) for f in options.framework for row in (every(f) if options.full else covering(f, options.strength))][: options.limit]
     with Progress() as progress:
         for framework, row in progress.track(cases, description="cases"):
             case = Case(framework, **row)
             found = competitors(case, options.device)
-            timings = interleaved(found, COPY, rounds=options.rounds, warmup=2, shortest=options.shortest, clock=clock, shown=False)
+            timings = interleaved(
+                found, COPY, rounds=options.rounds, warmup=2, shortest=options.shortest, clock=CLOCKS[options.clock], shown=False
+            )
             times = {timing.name: timing for timing in timings}
             rows.append(
                 {
@@ -170,9 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--full", action="store_true", help="all of the grid")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--clock", choices=("wall", "processor"), default="wall", help="processor: for a machine that others share, with one thread"
-    )
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for a machine that others share, with one thread")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--shortest", type=float, default=0.01, help="seconds that one measurement lasts at least")
     parser.add_argument("--limit", type=int, help="only so many cases, to try it out")

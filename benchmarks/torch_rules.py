@@ -8,14 +8,13 @@ axis, which leaves them there in memory. Processor time of one thread: other pro
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from interleaved import interleaved, machine, written
+from interleaved import CLOCKS, interleaved, machine, written
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -71,7 +70,7 @@ def measured(point: Mapping[str, Any], rounds: int) -> dict[str, Any]:
         if not torch.equal(way(), right):
             raise AssertionError(f"{name} is wrong")
     runs: dict[str, Callable[[], Any]] = {COPY: right.clone, **found}
-    timings = interleaved(runs, COPY, rounds=rounds, warmup=1, shortest=0.004, clock=time.process_time, shown=False)
+    timings = interleaved(runs, COPY, rounds=rounds, warmup=1, shortest=0.004, clock=CLOCKS["processor"], shown=False)
     floor = timings[0]
     return {**point, "us": 1e3 * floor.milliseconds, "of_copy": {timing.name: timing.ratio(floor)[1] for timing in timings[1:]}}
 

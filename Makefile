@@ -80,9 +80,12 @@ scoreboard: export TF_CPP_MIN_LOG_LEVEL = 3
 scoreboard: peers
 	.venv-peers/bin/python -m subpixel_conformance.scoreboard docs/evidence/scoreboard.json --out docs/scoreboard.md --judge
 
-# From a plain checkout, nothing installed, with the Python, torch and jax that a GPU machine already has.
+# From a plain checkout, nothing installed, with the Python, torch and jax that a GPU machine already has; the second also wants rich and matplotlib,
+# and times einops and dm-pix where they are. It has not been run on a GPU yet.
 gpu:
 	$(CHECKOUT) $(PYTHON) -m subpixel_conformance conform --backend torch --backend jax --device cuda --json reports/gpu.json
+	$(CHECKOUT) $(PYTHON) benchmarks/shift.py --device cuda --compiled --framework torch jax --json reports/gpu-shift.json --plot reports/gpu-shift.png
+	$(CHECKOUT) $(PYTHON) benchmarks/unet.py --device cuda --no-memory --json reports/gpu-unet.json --plot reports/gpu-unet.png
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -22,7 +22,7 @@ from interleaved import CLOCKS, interleaved, machine, written
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from shift_competitors import COPY, NATIVE, OURS, RUNS, Case, competitors
+from shift_competitors import COMPILED, COPY, NATIVE, OURS, RUNS, Case, competitors
 
 GRID: Mapping[str, Sequence[Any]] = {
     "ndim": (2, 1, 3),
@@ -77,7 +77,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     with Progress() as progress:
         for framework, row in progress.track(cases, description="cases"):
             case = Case(framework, **row)
-            found = competitors(case, options.device)
+            found = competitors(case, options.device, compiled=options.compiled)
             timings = interleaved(
                 found, COPY, rounds=options.rounds, warmup=2, shortest=options.shortest, clock=CLOCKS[options.clock], shown=False
             )
@@ -89,7 +89,9 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "bytes": int(_bytes(case)),
                     "ms": {name: timing.milliseconds for name, timing in times.items()},
                     "of_copy": {name: timing.ratio(times[COPY]) for name, timing in times.items() if name != COPY},
-                    "speed": {name: times[OURS].speed_over(timing) for name, timing in times.items() if name not in (COPY, OURS, RUNS)},
+                    "speed": {
+                        name: times[OURS].speed_over(timing) for name, timing in times.items() if name not in (COPY, OURS, COMPILED, RUNS)
+                    },
                 }
             )
     return rows
@@ -119,9 +121,10 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         own = [row for row in rows if tuple(row[name] for name in GROUPS) == key]
         line: dict[str, Any] = {**dict(zip(GROUPS, key, strict=True)), "cases": len(own)}
         large = [row for row in own if row["size"] != "small"]
-        line["of_copy"] = geometric([row["of_copy"][OURS][1] for row in large])
-        in_runs = [row["of_copy"][RUNS][1] for row in large if RUNS in row["of_copy"]]
-        line["runs_of_copy"] = geometric(in_runs) if in_runs else None
+        for name, key_of in ((OURS, "of_copy"), (COMPILED, "compiled_of_copy"), (RUNS, "runs_of_copy")):
+            times = [row["of_copy"][name][1] for row in large if name in row["of_copy"]]
+            line[key_of] = geometric(times) if times else None
+        line["copied_gb_per_s"] = max((2e-6 * row["bytes"] / row["ms"][COPY] for row in large), default=None)
         for name in dict.fromkeys(name for row in own for name in row["speed"]):
             speeds = [row["speed"][name][1] for row in own if name in row["speed"]]
             line[name] = {"geometric_mean": geometric(speeds), "worst": min(speeds), "cases": len(speeds)}
@@ -133,12 +136,16 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     """Print the summary: what a copy takes is 1, and everyone else's speed."""
     others = [NATIVE, "einops", "dm-pix"]
     table = Table(title="ours: time over that of a copy (without small tensors), and speed over others, geometric mean (worst)")
-    for column in (*GROUPS, "cases", "of a copy", "DCR", *others):
+    for column in (*GROUPS, "cases", "copied, GB/s", "of a copy", "compiled", "DCR", *others):
         table.add_column(column, justify="left" if column in GROUPS else "right")
     for line in report["summary"]:
         shown = [f"{line[n]['geometric_mean']:.2f} ({line[n]['worst']:.2f})" if n in line else "" for n in others]
         table.add_row(
-            *(line[name] for name in GROUPS), str(line["cases"]), f"{line['of_copy']:.2f}", f"{line['runs_of_copy'] or nan:.2f}", *shown
+            *(line[name] for name in GROUPS),
+            str(line["cases"]),
+            f"{line['copied_gb_per_s'] or nan:.1f}",
+            *(f"{line[name]:.2f}" if line[name] else "" for name in ("of_copy", "compiled_of_copy", "runs_of_copy")),
+            *shown,
         )
     console.print(table)
 
@@ -169,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--strength", type=int, default=3, help="so many axes of the grid have all their values combined")
     parser.add_argument("--full", action="store_true", help="all of the grid")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--compiled", action="store_true", help="in PyTorch ours under torch.compile too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for a machine that others share, with one thread")
     parser.add_argument("--rounds", type=int, default=9)

@@ -1,11 +1,13 @@
 """What is timed beside what in `shift.py`: per framework our shift, the copy of the same bytes, and everyone else's for the same case.
 
-Every competitor is a function without arguments that waits for its own result. Before it is handed out, its output (backward: the gradient)
+einops and dm-pix, which a machine with a GPU may lack, are left out where they are not installed. Every competitor is a function without
+arguments that waits for its own result. Before it is handed out, its output (backward: the gradient)
 is compared with the reference, bit for bit.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import prod
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import subpixel_core as core
 
 Run = Callable[[], Any]
-COPY, OURS, NATIVE, RUNS = "copy", "ours", "native", "ours, DCR"
+COPY, OURS, COMPILED, NATIVE, RUNS = "copy", "ours", "ours, compiled", "native", "ours, DCR"
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,11 @@ def _must_equal(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
         raise AssertionError(f"{name} is wrong")
 
 
-def competitors(case: Case, device: str = "cpu") -> dict[str, Run]:
-    """Return the competitors for a case, each shown to be right."""
-    return {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax, "numpy": _numpy}[case.framework](case, device)
+def competitors(case: Case, device: str = "cpu", *, compiled: bool = False) -> dict[str, Run]:
+    """Return the competitors for a case, each shown to be right; with ``compiled``, ours under `torch.compile` is one."""
+    if case.framework == "torch":
+        return _torch(case, device, compiled)
+    return {"tensorflow": _tensorflow, "jax": _jax, "numpy": _numpy}[case.framework](case, device)
 
 
 # --- NumPy ---
@@ -120,9 +124,8 @@ def _numpy(case: Case, device: str) -> dict[str, Run]:
 # --- torch ---
 
 
-def _torch(case: Case, device: str) -> dict[str, Run]:
+def _torch(case: Case, device: str, compiled: bool) -> dict[str, Run]:
     import torch
-    from einops import rearrange
 
     import subpixel_torch
 
@@ -147,10 +150,13 @@ def _torch(case: Case, device: str) -> dict[str, Run]:
     operation = subpixel_torch.phase_shift if case.direction == "shift" else subpixel_torch.inverse_phase_shift
     factors = (case.scale,) * case.ndim
     pattern, lengths = _pattern(case, channels_last=False)
-    functions: dict[str, Callable[[Any], Any]] = {
-        OURS: lambda t: operation(t, factors),
-        "einops": lambda t: rearrange(t, pattern, **lengths),
-    }
+    functions: dict[str, Callable[[Any], Any]] = {OURS: lambda t: operation(t, factors)}
+    if find_spec("einops"):
+        from einops import rearrange
+
+        functions["einops"] = lambda t: rearrange(t, pattern, **lengths)
+    if compiled:
+        functions[COMPILED] = torch.compile(functions[OURS])
     if case.ndim == 2:
         native = torch.nn.functional.pixel_shuffle if case.direction == "shift" else torch.nn.functional.pixel_unshuffle
         functions[NATIVE] = lambda t: native(t, case.scale)
@@ -231,7 +237,6 @@ def _tensorflow(case: Case, device: str) -> dict[str, Run]:
 def _jax(case: Case, device: str) -> dict[str, Run]:
     import jax
     import jax.numpy as jnp
-    from einops import rearrange
 
     import subpixel_jax
 
@@ -244,11 +249,12 @@ def _jax(case: Case, device: str) -> dict[str, Run]:
     operation = subpixel_jax.phase_shift if case.direction == "shift" else subpixel_jax.inverse_phase_shift
     factors = (case.scale,) * case.ndim
     pattern, lengths = _pattern(case, last)
-    functions: dict[str, Callable[[Any], Any]] = {
-        OURS: lambda t: operation(t, factors, data_format=case.data_format),
-        "einops": lambda t: rearrange(t, pattern, **lengths),
-    }
-    if case.ndim == 2 and last:
+    functions: dict[str, Callable[[Any], Any]] = {OURS: lambda t: operation(t, factors, data_format=case.data_format)}
+    if find_spec("einops"):
+        from einops import rearrange
+
+        functions["einops"] = lambda t: rearrange(t, pattern, **lengths)
+    if case.ndim == 2 and last and find_spec("dm_pix"):
         import dm_pix
 
         native = dm_pix.depth_to_space if case.direction == "shift" else dm_pix.space_to_depth

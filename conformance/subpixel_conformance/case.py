@@ -146,7 +146,7 @@ def claims_of(adapter: AdapterProtocol) -> Claims:
     ------
     ValueError
         For a claim that no case could judge: an operation, order, data format, mode, dtype, refusal or number of axes that the suite does
-        not know.
+        not know, or none where there must be one.
     TypeError
         For a claim that is not what `Claims` says: a sequence, or True or False.
     """
@@ -160,6 +160,12 @@ def claims_of(adapter: AdapterProtocol) -> Claims:
             raise TypeError(f"{name} must be True or False; got {claimed!r}")
         if not flag and claimed is not getattr(Claims, name) and not isinstance(claimed, (tuple, list, set, frozenset)):
             raise TypeError(f"{name} must be a sequence; got {claimed!r}")
+    shifts = {"phase_shift", "inverse_phase_shift"} & set(claims.operations)
+    for name in ("orders", "data_formats", "ndims", "batch_ndims", "modes", *(("dtypes",) if shifts else ())):
+        if not getattr(claims, name):
+            raise ValueError(
+                f"{name} must have at least one value, or be left out for what the suite takes then; got {getattr(claims, name)!r}"
+            )
     allowed: list[tuple[str, Sequence[Any], Sequence[Any]]] = [
         ("operations", claims.operations, CLAIMABLE),
         ("orders", claims.orders, ORDERS),

@@ -2,9 +2,9 @@
 
     python -m subpixel_conformance.child job.json
 
-What it finds it appends to the file ``records`` of the job, one JSON object per line, each flushed at once: a header, then for every case a
-``start`` and a ``result``, the exhibits, and a footer. So nothing that an adapter prints can spoil a record, and when this process dies
-the parent knows in which case. Where the footer is missing, the run is not finished.
+What it finds it appends to the file ``records`` of the job, one JSON object per line, each flushed at once: a header, which says what is
+not claimed, then for every other case a ``start`` and a ``result``, the exhibits, and a footer. So nothing that an adapter prints can spoil
+a record, and when this process dies the parent knows in which case. Where the footer is missing, the run is not finished.
 
 Several such processes may share the cases of one adapter: each takes the next case that none of them has taken, which is a file that it is
 the first to create in the folder ``claims`` of the job. Some go ``backwards``: neighbours share networks and compiled programs, which a
@@ -67,7 +67,9 @@ def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
 
     suite = unchanged.snapshot()
     adapter = registry.load(job["target"])
-    cases = all_cases(job["profile"], job["seed"], bulk_dtype(claims_of(adapter)))
+    claims = claims_of(adapter)
+    cases = all_cases(job["profile"], job["seed"], bulk_dtype(claims))
+    missing = [case.needs.missing(claims) for case in cases]
     devices = dict(adapter.devices())
     device = job["device"]
     if device is None:
@@ -82,10 +84,15 @@ def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
         modes=dict(adapter.modes(device)) if device is not None else {},
         precision=_precision(adapter, device, job["precision"]) if device is not None else {},
         planned=[(case.id, case.clauses, case.conformance_class) for case in cases],
+        not_claimed=[
+            (number, case.needs.mode, case.needs.dtype or "", reason)
+            for number, (case, reason) in enumerate(zip(cases, missing, strict=True))
+            if reason is not None and device is not None
+        ],
     )
     if device is not None:
         taken, watched = Path(job["claims"]), Watched(adapter, device)
-        numbered = list(enumerate(cases))
+        numbered = [(number, case) for number, case in enumerate(cases) if missing[number] is None]
         for number, case in reversed(numbered) if job["backwards"] else numbered:
             if _take(taken / str(number)):
                 record("start", case=case.id)

@@ -345,12 +345,18 @@ def scoreboard(outcome: runner.Outcome, screen: Screen) -> None:
 
 
 def _lacking(outcome: runner.Outcome) -> str:
-    """Return what was to be judged and is not here, with the reasons, where that alone leaves the verdict open."""
+    """Return what was to be judged and is not here or not claimed, with the reasons, where that alone leaves the verdict open."""
     if outcome.verdict != "incomplete":
         return ""
     judged = {run.adapter for run in outcome.runs}
     lacking = [missing for missing in outcome.missing if missing.required or (missing.counted and missing.adapter not in judged)]
-    return "".join(f"; {missing.adapter}{f' on {missing.device}' if missing.device else ''}: {missing.reason}" for missing in lacking)
+    said = [f"; {missing.adapter}{f' on {missing.device}' if missing.device else ''}: {missing.reason}" for missing in lacking]
+    said += [
+        f"; {run.adapter} claims nothing that the suite judges: name its operations in its claims"
+        for run in outcome.runs
+        if run.planned and run.counts["not_claimed"] == len(run.planned)
+    ]
+    return "".join(said)
 
 
 def _of_known(outcome: runner.Outcome) -> str:

@@ -138,6 +138,13 @@ def test_a_report_in_a_folder_that_is_not_there_makes_it_and_says_so(capsys, tmp
     assert "wrote b.json\n" in out
 
 
+def test_an_adapter_that_claims_nothing_is_incomplete_and_is_told_what_to_do(capsys, tmp_path):
+    target = write_fake(tmp_path, after="Fake.claims = {**Fake.claims, 'operations': ()}")
+    status, out, _ = run(capsys, "conform", "--adapter", target, "--no-photograph")
+    assert status == 4
+    assert "claims nothing that the suite judges: name its operations in its claims" in " ".join(out.splitlines()[-1].split())
+
+
 def test_a_whole_run_writes_its_reports_and_shows_the_verdict(capsys, tmp_path):
     target = write_fake(tmp_path)
     files = [tmp_path / "reports" / f"r.{kind}" for kind in ("json", "xml", "html")]

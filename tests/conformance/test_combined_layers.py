@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from subpixel_conformance import compare, oracle
-from subpixel_conformance.adapter import Claims
+from subpixel_conformance.adapter import Claims, LayerConfig
 from subpixel_conformance.adapters import reference
-from subpixel_conformance.case import claims_of
+from subpixel_conformance.case import Mismatch, claims_of
 from subpixel_conformance.cases import combined_layers as combined
+from subpixel_conformance.cases import init
 from subpixel_conformance.cases.arrays import small_integers
 from subpixel_conformance.cases.layer import expected_layer, parameters_for
 from subpixel_conformance.judge import judge
@@ -87,3 +88,19 @@ def test_without_floating_point_there_is_nothing_to_combine():
     found = {case.id: judge(case, Honest("integers", claims={"dtypes": ("uint8",)}), "cpu") for case in combined.cases("quick")}
     assert {result.status for result in found.values()} == {"pass", "unavailable"}
     assert found["SC-001/combined-layers"].message == "no dtype that is claimed is among float32, float64, float16, bfloat16"
+
+
+@pytest.mark.parametrize(
+    "config", [LayerConfig(2, 1, 1, (3, 3), (2, 3), "CRD", separable=True), LayerConfig(2, 1, 1, (1, 1), (2, 2), "DCR")]
+)
+def test_icnr_of_a_base_of_one_value_is_one_value(config):
+    """What any initializer draws for it."""
+    init.constructed(reference.adapter, "cpu", config=config, case="case")
+
+
+def test_a_kernel_of_one_value_whose_base_has_more_is_from_no_initializer(monkeypatch):
+    config = LayerConfig(2, 2, 1, (1, 1), (2, 2), "DCR")
+    layer = reference.adapter.layer(config, "cpu")
+    monkeypatch.setattr(init, "constructed_layer", lambda *given: (layer, [{"kernel": np.ones((1, 1, 2, 4)), "bias": np.zeros(4)}]))
+    with pytest.raises(Mismatch, match="the kernel must come from an initializer; every value is 1"):
+        init.constructed(reference.adapter, "cpu", config=config, case="case")

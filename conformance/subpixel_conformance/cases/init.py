@@ -187,6 +187,11 @@ def constructed_layer(adapter: AdapterProtocol, device: str, config: LayerConfig
     return known[device, config]
 
 
+def _varied(kernel: np.ndarray, scale: tuple[int, ...]) -> bool:
+    """Whether a replicated kernel has more than one value, as a base of more than one has from any initializer."""
+    return kernel.size == prod(scale) or np.unique(kernel).size > 1
+
+
 def constructed(
     adapter: AdapterProtocol, device: str, *, config: LayerConfig, case: str, spatial: tuple[int, ...] | None = None
 ) -> Evidence:
@@ -195,7 +200,7 @@ def constructed(
     first, _ = _residuals(stage, config.scale, config.order)
     if first != 0:
         raise Mismatch(f"IC-004 ({case}): the kernel must be ICNR at construction; its residual is {first}")
-    if np.unique(stage["kernel"]).size <= 1:
+    if not _varied(stage["kernel"], config.scale):
         raise Mismatch(f"IC-004 ({case}): the kernel must come from an initializer; every value is {stage['kernel'].flat[0]}")
     x = normal((2, *(spatial or SPATIAL[config.ndim]), config.in_channels), config.dtype, seed=9)
     y = adapter.to_numpy(layer(adapter.to_native(x, device)))
@@ -226,7 +231,7 @@ def constructed_chain(adapter: AdapterProtocol, device: str, *, config: LayerCon
         for what, found in zip(("kernel", "bias"), _residuals(stage, scale, config.order), strict=True):
             if found != 0:
                 raise Mismatch(f"IC-010 ({case}): the {what} of stage {number} must be ICNR at construction; its residual is {found}")
-        if np.unique(stage["kernel"]).size <= 1:
+        if not _varied(stage["kernel"], scale):
             raise Mismatch(f"IC-010 ({case}): the kernel of stage {number} must come from an initializer; every value is the same")
 
 

@@ -516,7 +516,7 @@ def wrong_layers() -> Iterator[Mutant]:
     yield mutant(name, "CV-003", operations="conv_transpose", claims=claims, conv_transpose=_float32_transpose)
     yield layer_mutant("a layer of eight channels", "SC-001", "", _EightChannels)
     yield layer_mutant("a layer that takes samples two by two", "SC-001 SC-004 SP-001", "", _SampleByTwo)
-    chains = "SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 IC-004 IC-007 IC-008 IC-009"
+    chains = "SC-003 SC-004 SP-001 SP-002 BL-001 BL-002 BL-004 IC-004 IC-007 IC-008 IC-009"
     yield layer_mutant(
         "a layer of float16 alone that adds its bias twice", "SC-001 SC-004 SP-001", chains, _BiasPerPixel, dtypes=("float16",)
     )

@@ -354,7 +354,7 @@ def _lacking(outcome: runner.Outcome) -> str:
     said += [
         f"; {run.adapter} claims nothing that the suite judges: name its operations in its claims"
         for run in outcome.runs
-        if run.planned and run.counts["not_claimed"] == len(run.planned)
+        if run.planned and run.counts.get("not_claimed") == len(run.planned)
     ]
     return "".join(said)
 

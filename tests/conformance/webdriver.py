@@ -27,9 +27,14 @@ class Browser:
             return json.load(answer)["value"]
 
     def open(self, uri):
-        """Load a page, whatever is shown now."""
+        """Load a page, whatever is shown now, and wait until it is there: on a busy machine the driver answers before."""
         self.command("POST", "/url", {"url": "about:blank"})
         self.command("POST", "/url", {"url": uri})
+        for _ in range(600):
+            if self.run("return document.readyState === 'complete' && location.href !== 'about:blank'"):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"{uri} was not loaded within a minute")
 
     def press(self, *keys):
         """Press keys one after the other: those of `KEYS` by name, others as they are."""

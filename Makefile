@@ -19,7 +19,7 @@ conformance: $(INSTALLED)
 	$(BIN)/subpixel conform $(OURS) $(PEERS) --json reports/conformance.json --html reports/conformance.html --junit reports/conformance.xml
 
 test: lint types
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

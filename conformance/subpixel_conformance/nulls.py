@@ -377,7 +377,7 @@ def all_nulls() -> tuple[Any, ...]:
         *(honest.Honest(f"the oracle in {dtype} alone", claims={"dtypes": (dtype,)}) for dtype in ("float16", "bfloat16", "uint8", "bool")),
         _pair("slices", sliced, honest.DTYPES),
         _pair("a gather by flat index", gathered, honest.DTYPES),
-        _pair("one-hot matrices", one_hot, ("int64",)),
+        _pair("one-hot matrices", one_hot, ("int64",), orders=("DCR", "CRD"), ndims=(1, 2), batch_ndims=(1,)),
         _pair("a strided view", strided, honest.DTYPES),
         _pair("one sample at a time", one_sample_at_a_time, honest.DTYPES),
         _pair("index loops", index_loops, ("float32",)),

@@ -16,6 +16,7 @@ if keras.config.backend() != "tensorflow":
 
 from tensorflow.lite.python import schema_py_generated as schema  # noqa: E402 -- after the skip
 
+from subpixel_conformance.adapters import tensorflow_tflite  # noqa: E402
 from subpixel_tensorflow import (  # noqa: E402
     ChainedSubpixelConv2D,
     PhaseShift,
@@ -62,13 +63,7 @@ def operators(path):
 
 
 def run(path, x):
-    interpreter = tf.lite.Interpreter(model_path=str(path))
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(taken["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(taken["index"], x)
-    interpreter.invoke()
-    return interpreter.get_tensor(given["index"])
+    return tensorflow_tflite.run(tf.lite.Interpreter(model_path=str(path)), x)
 
 
 def calibration(shape, number=4):

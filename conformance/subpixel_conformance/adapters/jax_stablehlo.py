@@ -12,10 +12,10 @@ from math import prod
 from typing import Any
 
 import jax
-import numpy as np
 from jax import Array, export
 
 import subpixel_jax
+from subpixel_conformance.adapters.exported import ExportedLayer
 from subpixel_jax.adapter import JaxAdapter
 
 
@@ -67,26 +67,13 @@ class JaxStablehlo(JaxAdapter):
 
     def layer(self, config: Any, device: str, parameters: Any = None) -> Any:
         """Construct a layer and export it."""
-        return _ExportedLayer(super().layer(config, device, parameters))
+        layer = super().layer(config, device, parameters)
 
-
-class _ExportedLayer:
-    """A layer of JAX, exported when it is first called."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.program: export.Exported | None = None
-
-    def parameters(self) -> list[dict[str, np.ndarray]]:
-        """Return those of the layer."""
-        return self.layer.parameters()
-
-    def __call__(self, x: Array) -> Array:
-        """Call the exported layer."""
-        if self.program is None:
+        def export(x: Array) -> Any:
             extents = [f"extent_{axis}" for axis in range(x.ndim - 1)]
-            self.program = program(self.layer, ", ".join([*extents, str(x.shape[-1])]), x.dtype)
-        return self.program.call(x)
+            return program(layer, ", ".join([*extents, str(x.shape[-1])]), x.dtype).call
+
+        return ExportedLayer(layer, export)
 
 
 adapter = JaxStablehlo()

@@ -9,7 +9,7 @@ inverse. Nothing is said of empty tensors, and they are not claimed.
 import tempfile
 import warnings
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import subpixel_tensorflow
+from subpixel_conformance.adapters.exported import ExportedLayer
 from subpixel_conformance.callables import Adapter
 from subpixel_tensorflow.adapter import adapter as eager
 
@@ -73,27 +74,10 @@ class TensorFlowTflite(Adapter):
         """Return what the interpreter makes of the exported layer."""
         return run(_shift(scale, order, x.dtype.name), x)
 
-    def layer(self, config: Any, device: str, parameters: Any = None) -> "_ExportedLayer":
+    def layer(self, config: Any, device: str, parameters: Any = None) -> ExportedLayer:
         """Construct a layer and export it."""
-        return _ExportedLayer(eager.layer(config, device, parameters), config)
-
-
-class _ExportedLayer:
-    """A layer of Keras, exported when it is first called."""
-
-    def __init__(self, layer: Any, config: Any) -> None:
-        self.layer, self.config = layer, config
-        self.interpreter: Any = None
-
-    def parameters(self) -> list[dict[str, np.ndarray]]:
-        """Return those of the layer."""
-        return self.layer.parameters()
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Run the exported layer."""
-        if self.interpreter is None:
-            self.interpreter = interpreter(self.layer.layer, self.config.ndim, self.config.in_channels)
-        return run(self.interpreter, x)
+        layer = eager.layer(config, device, parameters)
+        return ExportedLayer(layer, lambda x: partial(run, interpreter(layer.layer, config.ndim, config.in_channels)))
 
 
 adapter = TensorFlowTflite()

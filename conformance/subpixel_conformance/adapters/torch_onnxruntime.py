@@ -2,7 +2,7 @@
 
 https://docs.pytorch.org/docs/stable/onnx_export.html is the exporter, https://onnxruntime.ai/docs/ the runtime. Files are written without
 being verified: that is what is done here. One file serves every batch and every extent, and where no channels are gathered every number
-of channels, so that most are run at sizes that they were not exported at. An export takes half a second, so less is claimed than could be:
+of channels, so that most are run at sizes that they were not exported at. An export takes its time, so less is claimed than could be:
 float32 alone, channels first, one batch axis. Nothing is said of empty tensors, and they are not claimed.
 """
 
@@ -19,6 +19,7 @@ import onnxruntime
 import torch
 
 import subpixel_torch
+from subpixel_conformance.adapters.exported import ExportedLayer
 from subpixel_conformance.adapters.tensors import torch_tensor
 from subpixel_conformance.callables import Adapter
 from subpixel_torch.adapter import adapter as eager
@@ -83,9 +84,16 @@ class TorchOnnxruntime(Adapter):
         channels = x.shape[1] if _gathers(operation, scale, order) else None
         return run(_shift(operation, scale, order, channels, x.dtype.name), x)
 
-    def layer(self, config: Any, device: str, parameters: Any = None) -> "_ExportedLayer":
-        """Construct a layer and export it."""
-        return _ExportedLayer(eager.layer(config, device, parameters))
+    def layer(self, config: Any, device: str, parameters: Any = None) -> ExportedLayer:
+        """Construct a layer and export it, as a function of channels_last arrays."""
+        layer = eager.layer(config, device, parameters)
+
+        def export(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+            example = np.zeros((2, x.shape[-1], *(7, 6, 5)[: x.ndim - 2]), x.dtype)
+            loaded = session(layer.module, example, (1,))
+            return lambda x: np.moveaxis(run(loaded, np.ascontiguousarray(np.moveaxis(x, -1, 1))), 1, -1)
+
+        return ExportedLayer(layer, export)
 
 
 class TorchOnnxruntimeOthers(TorchOnnxruntime):
@@ -93,25 +101,6 @@ class TorchOnnxruntimeOthers(TorchOnnxruntime):
 
     name = "torch-onnxruntime-others"
     claims: Mapping[str, Any] = {**TorchOnnxruntime.claims, "orders": ("DRC", "RCD")}
-
-
-class _ExportedLayer:
-    """A layer of torch, exported when it is first called."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.session: onnxruntime.InferenceSession | None = None
-
-    def parameters(self) -> list[dict[str, np.ndarray]]:
-        """Return those of the layer."""
-        return self.layer.parameters()
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Run the exported layer on a channels_last array."""
-        first = np.ascontiguousarray(np.moveaxis(x, -1, 1))
-        if self.session is None:
-            self.session = session(self.layer.module, np.zeros((2, first.shape[1], *(7, 6, 5)[: x.ndim - 2]), x.dtype), (1,))
-        return np.moveaxis(run(self.session, first), 1, -1)
 
 
 adapter = TorchOnnxruntime()

@@ -4,7 +4,6 @@ Both are trained in PyTorch and calibrated on images that they were trained on; 
 weights and activations alike; so does torchao, where it is installed beside this package (`pip install torchao`).
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -31,11 +30,7 @@ NO_TORCHAO = "torchao is not installed: pip install torchao"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, quantize, judge, and write the figures."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--steps", type=int, default=300, help="of either training; %(default)s by default")
-    options.add_argument("--out", type=Path, default=Path("reports/examples"))
-    options.add_argument("--short", action="store_true", help="narrow networks and small data, as the tests run it")
-    given = options.parse_args(arguments)
+    given = run.parser(__doc__, steps=300, frameworks=False).parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"steps": given.steps, "torchao": _torchao_version() or NO_TORCHAO}
     for name, network in {"super_resolution": enlarging, "segmentation": segmenting}.items():

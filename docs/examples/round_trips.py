@@ -3,7 +3,6 @@
 The network is the one of super_resolution.py, for scale 2. At each step the same photograph, which it was not trained on, goes through it.
 """
 
-import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -32,11 +31,7 @@ Steps = dict[str, tuple[Path, runtimes.Network]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make both trips, and write the pictures and the figures."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--steps", type=int, default=300, help="of training; %(default)s by default")
-    options.add_argument("--out", type=Path, default=Path("reports/examples"))
-    options.add_argument("--short", action="store_true", help="a narrow network and a small part, as the tests run it")
-    given = options.parse_args(arguments)
+    given = run.parser(__doc__, steps=300, frameworks=False).parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     settings = super_resolution.SHORT if given.short else super_resolution.FULL
 

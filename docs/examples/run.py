@@ -29,10 +29,11 @@ RESULTS = Path(__file__).resolve().parent / "results"
 console = Console()
 
 
-def parser(description: str, *, steps: int) -> argparse.ArgumentParser:
-    """Return the options that every example has."""
+def parser(description: str, *, steps: int, frameworks: bool = True) -> argparse.ArgumentParser:
+    """Return the options that every example has, and that of the framework where one can be chosen."""
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("--framework", choices=(*FRAMEWORKS, "all"), default="all")
+    if frameworks:
+        options.add_argument("--framework", choices=(*FRAMEWORKS, "all"), default="all")
     options.add_argument("--steps", type=_steps, default=steps, help=f"of training; {steps} by default")
     options.add_argument(
         "--out", type=Path, default=Path("reports/examples"), help="where the figures and pictures go; %(default)s by default"

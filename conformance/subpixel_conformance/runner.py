@@ -317,7 +317,7 @@ class _Work:
     def __init__(self, run: Run, spec: Spec, first: bool, number: int, folder: Path) -> None:
         self.run, self.spec, self.first, self.number = run, spec, first, number
         self.lock = threading.Lock()
-        self.busy = self.attempts = self.not_claimed = 0
+        self.busy = self.attempts = 0
         self.over = False
         self.headed: float | None = None
         self.first_case: float | None = None
@@ -331,7 +331,7 @@ class _Work:
         """How many seconds each process would have left to do, were there one more, in starts of a process: unknown before the header."""
         if self.headed is None:
             return _WORTH_HELP
-        start, done = max(0.2, self.headed - self.began), len(self.run.results) - self.not_claimed
+        start, done = max(0.2, self.headed - self.began), len(self.run.results) - self.run.counts.get("not_claimed", 0)
         if not done:
             return _WORTH_HELP if time.monotonic() - self.headed > start else 0.0
         each = (time.monotonic() - self.headed) * self.busy / done
@@ -532,7 +532,6 @@ class _Reader:
                         case = run.planned[number]
                         subject = (case.id, case.clauses, case.conformance_class)
                         run.results.append(Result(*subject, "not_claimed", str(run.device), mode, dtype, message=reason))
-                    self.work.not_claimed = len(run.results)
                 self.headed = True
             case "start":
                 self.case, self.exhibit = record.get("case"), record.get("exhibit")

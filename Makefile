@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11 or newer, make and pip:
 #   make conformance   judge the reference, the three backends and the frameworks' own operations; writes reports/
 #   make test          all tests, doctests, lint and types
-# and, when you want the figures of the documents anew: make examples, make bench, make scoreboard, make kill-matrix, make mutation.
+# and, when you want the figures of the documents anew: make examples, make bench, make performance, make scoreboard, make kill-matrix, make mutation.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed

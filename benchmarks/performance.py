@@ -1,7 +1,9 @@
 """Writes the tables of docs/performance.md from the reports of the benchmarks in docs/evidence/.
 
-python benchmarks/performance.py            # from the reports that are there
-make performance                            # measures anew, and then writes: about half an hour
+    python benchmarks/performance.py            # from the reports that are there
+    make performance                            # measures anew, and then writes: about half an hour
+
+Between them stands what people wrote: the page is its own template.
 """
 
 import json
@@ -106,7 +108,7 @@ def runs(report: Report) -> str:
 
 
 def growth(report: Report) -> str:
-    """Return time and memory by the number of values, forward and with two threads where there are two."""
+    """Return time, ours and the other's over that of a copy, and memory, by the number of values."""
     exponents = sorted({row["exponent"] for row in report["rows"]})
     rows = []
     for key in dict.fromkeys((row["framework"], row["what"], row["threads"]) for row in report["rows"]):

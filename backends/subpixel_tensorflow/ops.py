@@ -98,7 +98,7 @@ def at_least_float32(x: tf.Tensor) -> tf.Tensor:
 def _in_float32(convolution: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolve float16 in float32.
 
-    On a CPU TensorFlow 2.21 adds those that are 3-D or transposed in float16: up to 50 times as far off as CV-003 allows.
+    On a CPU TensorFlow 2.21 adds those that are 3-D or transposed in float16, which CV-003 does not allow.
     """
     return tf.cast(convolution(tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)), x.dtype)
 

@@ -61,14 +61,14 @@ def judge_adapter(job: Mapping[str, Any], record: Record) -> None:
     those ``wanted`` (without those: of those claimed) is taken.
     """
     from subpixel_conformance import photograph, unchanged
-    from subpixel_conformance.case import bulk_dtype, claims_of
-    from subpixel_conformance.cases import all_cases
+    from subpixel_conformance.case import claims_of
+    from subpixel_conformance.cases import cases_for
     from subpixel_conformance.judge import Watched, judge
 
     suite = unchanged.snapshot()
     adapter = registry.load(job["target"])
     claims = claims_of(adapter)
-    cases = all_cases(job["profile"], job["seed"], bulk_dtype(claims))
+    cases = cases_for(claims, job["profile"], job["seed"])
     missing = [case.needs.missing(claims) for case in cases]
     devices = dict(adapter.devices())
     device = job["device"]

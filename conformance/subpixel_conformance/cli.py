@@ -21,6 +21,7 @@ from subpixel_conformance import badge, clauses, difference, json_lines, junit, 
 from subpixel_conformance import cite as citation
 from subpixel_conformance import verify as verification
 from subpixel_conformance.convert import command as conversion
+from subpixel_conformance.result import PROFILES
 from subpixel_conformance.terminal import Cell, Screen, counting_display, progress_display
 from subpixel_conformance.vectors import command as vectors
 
@@ -91,7 +92,7 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument(
         "--device", action="append", default=[], metavar="D", help="cpu, cuda, …: required; every device present by default"
     )
-    command.add_argument("--profile", choices=("quick", "full"), default="quick", help="quick is the default; full holds all of it")
+    command.add_argument("--profile", choices=PROFILES, default="full", help="quick is a first look, exhaustive takes long (%(default)s)")
     command.add_argument(
         "--jobs",
         type=_positive(int),
@@ -547,10 +548,10 @@ def _judged_by(clause: str, screen: Screen) -> None:
     from subpixel_conformance.cases import all_cases
     from subpixel_conformance.mutants import all_mutants
 
-    quick = {case.id for case in all_cases("quick")}
-    judging = sorted((case for case in all_cases("full") if clause in case.clauses), key=lambda case: case.clauses[0] != clause)
+    full = {case.id for case in all_cases("full")}
+    judging = sorted((case for case in all_cases("exhaustive") if clause in case.clauses), key=lambda case: case.clauses[0] != clause)
     rows: list[list[Cell]] = [
-        [case.id, case.conformance_class, "first" if case.clauses[0] == clause else "too", "quick" if case.id in quick else "full"]
+        [case.id, case.conformance_class, "first" if case.clauses[0] == clause else "too", "full" if case.id in full else "exhaustive"]
         for case in judging
     ]
     if rows:

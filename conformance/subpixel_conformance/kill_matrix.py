@@ -24,7 +24,7 @@ finds with it.
 """
 _FIRST = """\
 A clause catches a mutant **first** when it is the clause of the verdict on the earliest case that fails, in the sequence of the suite
-(profile `quick`): the primary clause of the case, or EX-003 where a tensor lies on another device.
+(profile `full`): the primary clause of the case, or EX-003 where a tensor lies on another device.
 """
 
 

@@ -150,7 +150,7 @@ def _stale(entry: KnownFailure, runs: Sequence["Run"], matched: Sequence[Result]
     from subpixel_conformance.cases import all_cases
 
     dtypes = {bulk_dtype(Claims(dtypes=run.claims.get("dtypes", ("float32",)))) for run in runs}
-    cases = [case for dtype in dtypes or {"float32"} for case in all_cases("full", dtype=dtype)]
+    cases = [case for dtype in dtypes or {"float32"} for case in all_cases("exhaustive", dtype=dtype)]
     if entry.case is not None and all(case.id != entry.case for case in cases):
         return "there is no such case"
     if entry.clause is not None and all(entry.clause not in case.clauses for case in cases):

@@ -9,5 +9,5 @@ def pytest_addoption(parser: Any) -> None:
     group.addoption(
         "--subpixel-adapter", metavar="SPEC", help="what subpixel_conformance.suite judges: pkg.mod:attr, file.py:attr or a name"
     )
-    group.addoption("--subpixel-profile", choices=("quick", "full"), default="quick", help="which cases")
+    group.addoption("--subpixel-profile", choices=("quick", "full", "exhaustive"), default="full", help="which cases")
     group.addoption("--subpixel-seed", type=int, default=0, metavar="N", help="of the sampled cases")

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 WRONG = ("fail", "error", "crash")
+PROFILES = ("quick", "full", "exhaustive")
+"""How much is judged: each holds all of the one before."""
 STATUSES = ("pass", "fail", "error", "crash", "known_failure", "unexpected_pass", "not_claimed", "unavailable", "not_run")
 OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "RESOURCE_EXHAUSTED", "out of memory", "Unable to allocate")
 

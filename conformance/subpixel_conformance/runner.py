@@ -257,7 +257,7 @@ def conform(
     *,
     required: Sequence[str] = (),
     devices: Sequence[str] = (),
-    profile: str = "quick",
+    profile: str = "full",
     jobs: int = 1,
     timeout: float = 300.0,
     memory: float | None = None,

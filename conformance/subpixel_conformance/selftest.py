@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
-from .case import Case, bulk_dtype, claims_of
+from .case import Case, claims_of
 from .cases import all_cases
+from .cases import cases_for as cases_of_claims
 from .clauses import clauses
 from .judge import Watched, judge
 from .mutants import Mutant, all_mutants
@@ -118,7 +119,7 @@ def examine(adapter: Any, cases: tuple[Case, ...], mutant: Mutant | None = None)
 
 
 def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:
-    """Judge every mutant, every null mutant and every rearrangement by the quick cases, in ``jobs`` processes.
+    """Judge every mutant, every null mutant and every rearrangement by the cases of the full profile, in ``jobs`` processes.
 
     ``progress(name, done, total)`` is called after each.
     """
@@ -132,12 +133,12 @@ def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:
 
 
 def cases_for(adapter: Any) -> tuple[Case, ...]:
-    """Return the quick cases that an implementation is put to."""
-    return all_cases("quick", dtype=bulk_dtype(claims_of(adapter)))
+    """Return the cases of the full profile that an implementation is put to."""
+    return cases_of_claims(claims_of(adapter))
 
 
 def _rearranged() -> Tally:
-    return tally(all_cases("quick"))
+    return tally(all_cases())
 
 
 def _finding(number: int) -> Finding:

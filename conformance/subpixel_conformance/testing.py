@@ -20,8 +20,8 @@ from typing import Any, ClassVar
 import pytest
 
 from . import known, registry
-from .case import Case, bulk_dtype, claims_of
-from .cases import all_cases
+from .case import Case, claims_of
+from .cases import cases_for
 from .judge import Watched, judge
 from .result import WRONG
 
@@ -33,7 +33,7 @@ class ConformanceTests:
     ----------
     adapter : object
         An adapter, or a class or function without arguments that makes one.
-    profile : {"quick", "full"}
+    profile : {"full", "quick", "exhaustive"}
     seed : int
         Of the sampled cases.
     devices : tuple of str
@@ -43,7 +43,7 @@ class ConformanceTests:
     """
 
     adapter: ClassVar[Any] = None
-    profile: ClassVar[str] = "quick"
+    profile: ClassVar[str] = "full"
     seed: ClassVar[int] = 0
     devices: ClassVar[tuple[str, ...]] = ()
     known_failures: ClassVar[str | Path | None] = None
@@ -60,7 +60,7 @@ class ConformanceTests:
         claims = claims_of(adapter)
         watched = {device: Watched(adapter, device) for device in self.devices or claims.devices}
         entries = () if self.known_failures is None else known.read(Path(self.known_failures))
-        possible = all_cases(self.profile, self.seed, bulk_dtype(claims))
+        possible = cases_for(claims, self.profile, self.seed)
         cases = [case for case in possible if case.needs.missing(claims) is None]
         judged = [pytest.param((case, on, device, entries), id=f"{device}-{case.id}") for device, on in watched.items() for case in cases]
         if not judged:

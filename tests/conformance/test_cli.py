@@ -118,7 +118,7 @@ def test_the_seed_is_shown_and_draws_the_same_again_and_what_fails_is_shrunk(cap
         options = ("--no-photograph", "--jobs", "1", "--seed", seed, "--json", str(tmp_path / "r.json"))
         status, out, _ = run(capsys, "conform", "--adapter", target, *options)
         assert status == 1
-        assert out.startswith(f"profile quick, seed {seed}, ")
+        assert out.startswith(f"profile full, seed {seed}, ")
         assert f", seed {seed}" in out.splitlines()[-2]
         document = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
         assert document["seed"] == int(seed)

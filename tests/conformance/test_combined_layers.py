@@ -28,14 +28,14 @@ MODEST = Claims(
 )
 
 
-def failures(adapter, profile="quick"):
+def failures(adapter, profile="full"):
     found = {case.id: judge(case, adapter, "cpu") for case in combined.cases(profile)}
     return {case: result for case, result in found.items() if result.status in ("fail", "error")}
 
 
 @pytest.mark.parametrize("claims", [CLAIMS, MODEST], ids=["all that the reference claims", "few"])
 def test_every_pair_of_what_is_claimed_and_can_be_is_in_some_row(claims):
-    levels = combined.narrowed(combined.circumstances(claims), "quick", combined.FEWER)
+    levels = combined.narrowed(combined.circumstances(claims), "full", combined.FEWER)
     (levels,) = combined.groups(levels, claims)
     rows = combined.rows(levels, claims, 2)
     simple = {name: values[0] for name, values in levels.items()}
@@ -78,14 +78,14 @@ def test_the_message_names_the_circumstances(mutant, case, needed):
 
 def test_three_circumstances_are_found_by_the_full_profile():
     mutant = layer_together("one place further", "order RCD", "eight channels in", "unequal factors")
-    found = failures(mutant.adapter, "full")
+    found = failures(mutant.adapter, "exhaustive")
     assert {result.clauses for result in found.values()} == {("SC-001",), ("IC-004",)}
     told = [result.message for result in found.values() if result.clauses == ("SC-001",)]
     assert all(message.endswith("; wrong for order=RCD, inputs=8, scale=2x3") for message in told)
 
 
 def test_without_floating_point_there_is_nothing_to_combine():
-    found = {case.id: judge(case, Honest("integers", claims={"dtypes": ("uint8",)}), "cpu") for case in combined.cases("quick")}
+    found = {case.id: judge(case, Honest("integers", claims={"dtypes": ("uint8",)}), "cpu") for case in combined.cases("full")}
     assert {result.status for result in found.values()} == {"pass", "unavailable"}
     assert found["SC-001/combined-layers"].message == "no dtype that is claimed is among float32, float64, float16, bfloat16"
 

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from subpixel_conformance import Adapter, oracle
-from subpixel_conformance.adapter import LayerConfig
+from subpixel_conformance.adapter import Claims, LayerConfig
 from subpixel_conformance.adapters.reference import adapter as reference
 from subpixel_conformance.case import MODES, Case, Evidence, Mismatch, Needs, claims_of
-from subpixel_conformance.cases import all_cases
+from subpixel_conformance.cases import TOGETHER, all_cases, cases_for
 from subpixel_conformance.cases.arrays import labelled, special_bits
 from subpixel_conformance.cases.shift import DTYPES
 from subpixel_conformance.clauses import clauses
 from subpixel_conformance.judge import judge
 from subpixel_conformance.mutants.honest import Honest
+from subpixel_conformance.result import PROFILES
 
 
 def must_clauses():
@@ -30,14 +31,14 @@ def case_of(check, **needs):
 
 
 def test_every_must_clause_is_the_primary_clause_of_a_case():
-    assert must_clauses() - {case.clauses[0] for case in all_cases("quick")} == set()
+    assert must_clauses() - {case.clauses[0] for case in all_cases()} == set()
 
 
 def test_cases_cite_clauses_that_exist():
-    assert {clause for case in all_cases("full") for clause in case.clauses} <= must_clauses()
+    assert {clause for case in all_cases("exhaustive") for clause in case.clauses} <= must_clauses()
 
 
-@pytest.mark.parametrize("profile", ["quick", "full"])
+@pytest.mark.parametrize("profile", ["full", "exhaustive"])
 def test_ids_are_unique_slugs_that_begin_with_the_primary_clause(profile):
     cases = all_cases(profile)
     assert len({case.id for case in cases}) == len(cases)
@@ -46,17 +47,41 @@ def test_ids_are_unique_slugs_that_begin_with_the_primary_clause(profile):
         assert case.id.startswith(case.clauses[0] + "/")
 
 
-def test_the_full_profile_holds_the_quick_one():
-    assert {case.id for case in all_cases("quick")} < {case.id for case in all_cases("full")}
+CLAIMED = [Claims(), Claims(dtypes=("uint8",), orders=("CRD",), ndims=(3,)), claims_of(reference)]
+
+
+@pytest.mark.parametrize("claims", CLAIMED, ids=["default", "few", "all"])
+def test_each_profile_holds_the_one_before(claims):
+    quick, full, exhaustive = ([case.id for case in cases_for(claims, profile)] for profile in PROFILES)
+    assert set(quick) < set(full) < set(exhaustive)
+    assert quick == [case for case in full if case in quick]
+
+
+@pytest.mark.parametrize("claims", CLAIMED, ids=["default", "few", "all"])
+@pytest.mark.parametrize("field", ["order", "data_format", "ndim", "batch_ndim", "dtype", "anisotropic", "strided", "mode"])
+def test_the_quick_profile_shows_all_that_is_claimed(claims, field):
+    """Under every clause, but for the modes, which it shows once."""
+
+    def shown(profile):
+        claimed = [case for case in cases_for(claims, profile) if case.needs.missing(claims) is None and case.id not in others]
+        return {("" if field == "mode" else case.clauses[0], getattr(case.needs, field)) for case in claimed}
+
+    others = {case.id for area in TOGETHER for case in area.cases("full")} | {case.id for case in all_cases() if "/sampled" in case.id}
+    assert shown("quick") == shown("full")
+
+
+def test_what_is_not_claimed_is_said_in_the_quick_profile_too():
+    claims = Claims(orders=("CRD",))
+    assert {case.needs.order for case in cases_for(claims, "quick")} == {None, "DCR", "CRD", "DRC", "RCD"}
 
 
 def test_an_unknown_profile_is_refused():
-    with pytest.raises(ValueError, match="got 'slow'"):
-        all_cases("slow")
+    with pytest.raises(ValueError, match="profile must be one of quick, full, exhaustive; got 'slow'"):
+        cases_for(Claims(), "slow")
 
 
-def test_the_reference_passes_every_quick_case_that_it_claims():
-    results = [judge(case, reference, "cpu") for case in all_cases("quick")]
+def test_the_reference_passes_every_case_that_it_claims():
+    results = [judge(case, reference, "cpu") for case in all_cases()]
     assert [result.message for result in results if result.status not in ("pass", "not_claimed", "unavailable")] == []
     assert [result.case for result in results if result.status == "unavailable"] == ["SC-003/control-reduced-precision"]
     not_claimed = [result for result in results if result.status == "not_claimed"]
@@ -224,7 +249,7 @@ def test_none_is_a_value_and_no_refusal(strict):
 
     adapter = Honest("silent", phase_shift=refusing, device_of=device_of, plan_stages=lambda *_, **__: None, unet=lambda *_: None)
     adapter.claims = {**adapter.claims, "operations": (*adapter.claims["operations"], "unet")}
-    cases = [case for case in all_cases("quick") if case.needs.refusal and case.needs.operations[:1] != ("inverse_phase_shift",)]
+    cases = [case for case in all_cases() if case.needs.refusal and case.needs.operations[:1] != ("inverse_phase_shift",)]
     wanted = [case for case in cases if case.needs.operations[0] in ("phase_shift", "plan_stages", "unet")]
     results = [judge(case, adapter, "cpu") for case in wanted]
     assert len(results) > 60

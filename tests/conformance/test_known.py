@@ -90,7 +90,7 @@ def test_an_entry_for_what_was_not_asked_for_waits(tmp_path, fields):
     assert (outcome.amiss, outcome.verdict, outcome.exit_code) == ((), "conforming", 0)
 
 
-def test_an_entry_for_a_case_of_the_full_profile_waits_in_the_quick_one(tmp_path):
+def test_an_entry_for_a_case_of_the_exhaustive_profile_waits_in_the_full_one(tmp_path):
     outcome = judged(tmp_path, entry(case="PS-001/DCR-channels_last-2d-7x7-float32"), body="pass")
     assert (outcome.amiss, outcome.exit_code) == ((), 0)
 
@@ -146,7 +146,7 @@ def test_the_command_says_it_in_the_verdict_line_and_the_reports(tmp_path, capsy
     out = capsys.readouterr().out
     verdict = next(line for line in out.splitlines() if line.startswith("non-conforming: "))
     assert status == 0
-    assert "profile quick, seed 5" in verdict
+    assert "profile full, seed 5" in verdict
     assert verdict.endswith("and no other")
     assert "it is so" in out
     assert "conforming" not in out.replace("non-conforming", "")

@@ -107,7 +107,7 @@ def test_a_command_that_is_killed_leaves_what_it_found_and_the_report_before(cap
 def runner_cases():
     from subpixel_conformance.cases import all_cases
 
-    return all_cases("quick")
+    return all_cases()
 
 
 def test_a_report_that_was_there_is_kept_until_the_new_one_is_finished(tmp_path):

@@ -19,7 +19,7 @@ DCR = Rearrangement("nhwijc", "nhiwjc")
 
 @pytest.fixture(scope="module")
 def found():
-    return tally(all_cases("quick"))
+    return tally(all_cases())
 
 
 def test_every_wrong_rearrangement_is_rejected(found):
@@ -38,7 +38,7 @@ def test_there_are_as_many_as_two_permutations_of_six_axes():
 
 
 def test_the_textbook_form_of_dcr_is_a_rearrangement():
-    (call, *_) = geometries(all_cases("quick"))["DCR", "channels_last"]
+    (call, *_) = geometries(all_cases())["DCR", "channels_last"]
     x = np.arange(np.prod(call.shape))
     assert np.array_equal(DCR.of(call, x).reshape(call.output_shape), call.expected(x.reshape(call.shape)))
 
@@ -57,12 +57,12 @@ def adapter(rearrangement):
 
 @pytest.mark.parametrize(("split", "merged"), [("nhwijc", "nhjwic"), ("nhwcij", "nhiwjc"), ("nwhijc", "nhiwjc"), ("hnwijc", "nhiwjc")])
 def test_the_suite_itself_rejects_what_the_tally_counts_as_wrong(split, merged):
-    finding = examine(adapter(Rearrangement(split, merged)), all_cases("quick"))
+    finding = examine(adapter(Rearrangement(split, merged)), all_cases())
     assert finding.first == "PS-001"
 
 
 def test_the_suite_itself_passes_the_order():
-    finding = examine(adapter(DCR), all_cases("quick"))
+    finding = examine(adapter(DCR), all_cases())
     assert dict(finding.failing) == {}
     assert finding.judged > 5
 
@@ -72,7 +72,7 @@ def test_the_suite_itself_passes_the_order():
 
 def test_a_rearrangement_that_no_case_tells_from_the_order_survives():
     """With square factors alone in the cases, those that take the factors for each other pass them all."""
-    square = tuple(case for case in all_cases("quick") if case.needs.ndim == 2 and not case.needs.anisotropic)
+    square = tuple(case for case in all_cases() if case.needs.ndim == 2 and not case.needs.anisotropic)
     found = tally(square, lambda: iter([Rearrangement("nhwjic", "nhjwic"), Rearrangement("nhwijc", "nhjwic")]))
     assert [(order, one.split) for (order, _), one in found.survivors] == [("DCR", "nhwjic"), ("DRC", "nhwijc")]
     assert not found.passed
@@ -81,17 +81,17 @@ def test_a_rearrangement_that_no_case_tells_from_the_order_survives():
 
 
 def test_an_order_that_does_not_pass_its_own_cases_is_noticed():
-    assert not tally(all_cases("quick"), lambda: iter([Rearrangement("nhwijc", "nhjwic")])).passed
+    assert not tally(all_cases(), lambda: iter([Rearrangement("nhwijc", "nhjwic")])).passed
 
 
 def test_cases_that_begin_with_other_extents_are_refused():
-    cases = all_cases("quick")
+    cases = all_cases()
     with pytest.raises(ValueError, match="begin with the same extents"):
         tally(tuple(case for case in cases if case.needs.order != "DCR"))
 
 
 def test_extents_have_the_names_of_the_axes():
-    (call, *_) = geometries(all_cases("quick"))["CRD", "channels_first"]
+    (call, *_) = geometries(all_cases())["CRD", "channels_first"]
     wide = replace(call, batch=(2,), spatial=(3, 5), scale=(7, 11), channels=13)
     assert extents(wide) == {"n": 2, "h": 3, "w": 5, "i": 7, "j": 11, "c": 13}
     assert rearrangements.AXES == "nhwijc"

@@ -18,7 +18,7 @@ COLUMNS = {
 MISSING = "not explained yet"
 INTRODUCTION = """\
 `make mutation` changes `subpixel_core` in one place at a time and asks whether anything notices: first the cases of the suite (profile
-`quick`), put to the reference that is changed, then, for what they let pass, the tests in `tests/core` and the examples in docstrings;
+`full`), put to the reference that is changed, then, for what they let pass, the tests in `tests/core` and the examples in docstrings;
 where the cases that reach it take longer than two seconds, the slower ones come after the tests.
 A change is judged by all that reaches the statement in which it lies; one of what runs at import, by everything. The changes are those of
 [cosmic-ray](https://pypi.org/project/cosmic-ray/), a few per operator, and four kinds of our own: letters put before or after a text (the

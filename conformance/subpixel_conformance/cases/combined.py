@@ -1,4 +1,4 @@
-"""PS, IP and ER where circumstances come together: every pair of what is claimed in the quick profile, every triple in the full one.
+"""PS, IP and ER where circumstances come together: every pair of what is claimed in the full profile, every triple in the exhaustive one.
 
 A row of a covering array is one call: an order, a data format, numbers of axes, a dtype, the memory of the input, and the class of every
 size. A call that is wrong is made simpler as long as it stays wrong, and the message names the circumstances without which it is right.
@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 Check = Callable[[Row], None]
 """Raises `Mismatch` where the implementation is wrong in these circumstances."""
 
-STRENGTH = {"quick": 2, "full": 3}
+STRENGTH = {"full": 2, "exhaustive": 3}
 SIZE = 8192
 """The most values in a tensor; of larger ones, ``strength`` sizes at a time stay as they are."""
 
@@ -351,7 +351,7 @@ def one_shape(adapter: AdapterProtocol, device: str, *, operation: str, order: s
     levels = circumstances(claims)
     batches = {len(batch): batch for batch in levels["batch"]}
     levels = {name: levels[name] for name in ("order", "ndim", "dtype")} | {"batch": tuple(batches.values())}
-    if profile == "quick":
+    if profile == "full":
         levels["dtype"] = levels["dtype"][:1]
     asked = [row for row in covering_array(levels, STRENGTH[profile]) if row["order"] == order]
 

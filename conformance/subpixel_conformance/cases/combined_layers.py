@@ -1,4 +1,4 @@
-"""SC, SP, BL, IC, GR and CV where circumstances come together: every pair of what is claimed in quick, every triple in full.
+"""SC, SP, BL, IC, GR and CV where circumstances come together: every pair of what is claimed in full, every triple in exhaustive.
 
 A row of a covering array is one layer on one input: an order, numbers of axes, samples and channels, a kernel, factors, a padding, a dtype,
 and what kind of layer it is. As in `combined`, a row that is wrong is made simpler as long as it stays wrong, and the message names the
@@ -98,17 +98,17 @@ FEWER: dict[str, tuple[Any, ...]] = {
     "stages": ("one", "relu"),
     "extents": ("short",),
 }
-"""The levels of the quick profile, where those of the full one are more: a compiler may take a second for each layer."""
+"""The levels of the full profile, where those of the exhaustive one are more: a compiler may take a second for each layer."""
 START: dict[str, tuple[Any, ...]] = {"inputs": (3,), "outputs": (2,), "kernel": ("3",), "padding": ("same",), "stages": ("one",)}
-"""Those of a layer as it comes, in the quick profile."""
+"""Those of a layer as it comes, in the full profile."""
 GRADIENTS: dict[str, tuple[Any, ...]] = {"inputs": (2, 1), "kernel": ("2x3", "1"), "scale": ("2", "2x3")}
-"""Those of gradients, in the quick profile."""
+"""Those of gradients, in the full profile."""
 
 
 def narrowed(levels: Levels, profile: str, *fewer: Levels) -> dict[str, tuple[Any, ...]]:
-    """Return the levels that a profile asks for: in quick, of those of ``fewer`` that are claimed, or of all where none is."""
+    """Return the levels that a profile asks for: in full, of those of ``fewer`` that are claimed, or of all where none is."""
     found = dict(levels)
-    for some in fewer if profile == "quick" else ():
+    for some in fewer if profile == "full" else ():
         for name in found.keys() & some.keys():
             found[name] = tuple(level for level in found[name] if level in some[name]) or found[name]
     return found
@@ -314,7 +314,7 @@ def layers(adapter: AdapterProtocol, device: str, *, check: Callable[..., None],
     levels = narrowed(circumstances(claims), profile, FEWER)
     if check is starts_as_icnr:
         levels = narrowed(levels | {name: levels[name][:1] for name in ("batch", "extents")}, profile, START)
-        if profile == "quick":
+        if profile == "full":
             levels["dtype"] = levels["dtype"][:1]
     asked = [row for row in rows(levels, claims, STRENGTH[profile]) if only in (None, clause_of(row))]
     if not asked:

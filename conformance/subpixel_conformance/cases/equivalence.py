@@ -456,11 +456,11 @@ def _needs(operation: str, ndim: int, scale: Axes, **more: Any) -> Needs:
 
 def cases(profile: str) -> Iterator[Case]:
     """Yield the cases of EQ."""
-    full = profile == "full"
-    yield from _deconv_cases(full)
-    yield from _native_cases(full)
-    yield from _block_cases(full)
-    yield from _chain_cases(full)
+    exhaustive = profile == "exhaustive"
+    yield from _deconv_cases(exhaustive)
+    yield from _native_cases(exhaustive)
+    yield from _block_cases(exhaustive)
+    yield from _chain_cases(exhaustive)
     for what, operation in [("resize", "resize_conv_to_subpixel"), ("chain", "collapse_stages")]:
         case = f"EQ-012/{what}"
         yield Case(case, ("EQ-012",), "equivalence", Needs((operation,), ndim=2), partial(summed_taps, what=what, case=case))
@@ -470,14 +470,14 @@ def cases(profile: str) -> Iterator[Case]:
         yield Case(case, (clause,), "equivalence", Needs((operation,), ndim=2, refusal=clause), check)
 
 
-def _deconv_cases(full: bool) -> Iterator[Case]:
+def _deconv_cases(exhaustive: bool) -> Iterator[Case]:
     operation = "deconv_to_subpixel"
-    for layer, form in product((*SOME, *(EVERY_AXIS if full else EVERY_AXIS[::23])), FORMS):
+    for layer, form in product((*SOME, *(EVERY_AXIS if exhaustive else EVERY_AXIS[::23])), FORMS):
         needs = _needs(operation, layer.ndim, layer.stride)
         case = f"EQ-002/{layer.slug}-{form}"
         yield Case(case, ("EQ-002",), "equivalence", needs, partial(form_of_deconv, layer=layer, form=form, case=case))
     rows = [(layer, order, form) for layer in SOME for order in ORDERS for form in FORMS]
-    rows += [(layer, "DCR", form) for layer in (EVERY_AXIS if full else EVERY_AXIS[::11]) for form in FORMS]
+    rows += [(layer, "DCR", form) for layer in (EVERY_AXIS if exhaustive else EVERY_AXIS[::11]) for form in FORMS]
     rows += [(layer, order, form) for layer in UNEVEN for order in ("DCR", "CRD") for form in FORMS]
     rows += [(layer, order, form) for layer in DILATED for order in ("DCR", "CRD") for form in FORMS]
     rows += [(layer, order, form) for layer in GROUPED for order in ("CRD", "RCD") for form in FORMS]
@@ -511,8 +511,8 @@ def _deconv_cases(full: bool) -> Iterator[Case]:
         yield Case(case, ("EQ-003",), "equivalence", _needs("subpixel_to_deconv", len(scale), scale, order=order), check)
 
 
-def _native_cases(full: bool) -> Iterator[Case]:
-    for layer, bias in [*((layer, True) for layer in (*SOME, *(EVERY_AXIS[::17] if full else EVERY_AXIS[::85]))), (SOME[0], False)]:
+def _native_cases(exhaustive: bool) -> Iterator[Case]:
+    for layer, bias in [*((layer, True) for layer in (*SOME, *(EVERY_AXIS[::17] if exhaustive else EVERY_AXIS[::85]))), (SOME[0], False)]:
         case = f"EQ-001/native-{layer.slug}{'' if bias else '-no-bias'}"
         needs = _needs("from_conv_transpose", layer.ndim, layer.stride)
         yield Case(case, ("EQ-001",), "equivalence", needs, partial(native_deconv, layer=layer, bias=bias, case=case))
@@ -537,9 +537,9 @@ BLOCKS: tuple[tuple[Axes, Axes, Any], ...] = (
 )
 
 
-def _block_cases(full: bool) -> Iterator[Case]:
+def _block_cases(exhaustive: bool) -> Iterator[Case]:
     for (kernel, scale, padding), form in product(BLOCKS, FORMS):
-        for order in ORDERS if full or len(scale) == 2 else ("DCR", "RCD"):
+        for order in ORDERS if exhaustive or len(scale) == 2 else ("DCR", "RCD"):
             rest: dict[str, Any] = {"kernel": kernel, "scale": scale, "padding": padding, "order": order, "form": form}
             slug = f"{order}-{_slug(kernel, scale, padding)}-{form}"
             case = f"EQ-005/{slug}"
@@ -559,9 +559,9 @@ def _block_cases(full: bool) -> Iterator[Case]:
             yield Case(case, ("EQ-007",), "equivalence", _needs(operation, len(scale), scale, order=order), check)
 
 
-def _chain_cases(full: bool) -> Iterator[Case]:
+def _chain_cases(exhaustive: bool) -> Iterator[Case]:
     for (name, chain, padding, bias), form in product(CHAINS, FORMS):
-        for order in ORDERS if full else ("DCR", "RCD"):
+        for order in ORDERS if exhaustive else ("DCR", "RCD"):
             case = f"EQ-008/{order}-{name}-{form}"
             check = partial(collapsed, chain=chain, padding=padding, bias=bias, order=order, form=form, case=case)
             needs = Needs(("collapse_stages",), order=order, ndim=len(chain[0][0]), anisotropic=True, scale_one=True)

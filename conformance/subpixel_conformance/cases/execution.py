@@ -29,7 +29,7 @@ FEW = {
     "compile": (REPRESENTATIVES[0], REPRESENTATIVES[2]),
     "compile-dynamic": (REPRESENTATIVES[1], REPRESENTATIVES[3]),
 }
-"""Those that the quick profile has where a C++ compiler is called for each: every order and format once. The inverse is the gradient's."""
+"""Those that the full profile has where a C++ compiler is called for each: every order and format once. The inverse is the gradient's."""
 DTYPES = ("bool", "int8", "int32", "int64", "uint8", "float16", "bfloat16", "float64", "complex64")
 PULLED = (
     Call("phase_shift", (2, 3), "DCR", "channels_last", (2,), (4, 5), 2),
@@ -37,14 +37,14 @@ PULLED = (
     Call("inverse_phase_shift", (2, 3), "DRC", "channels_last", (2,), (4, 5), 2),
     Call("inverse_phase_shift", (2, 2), "RCD", "channels_first", (2,), (3, 5), 3),
 )
-"""The calls whose gradients are compiled: the first alone in the quick profile."""
+"""The calls whose gradients are compiled: the first alone in the full profile."""
 LAYERS = (
     ("plain", LayerConfig(2, 3, 2, (3, 2), (2, 3), "CRD")),
     ("plain", LayerConfig(2, 3, 2, (3, 3), (2, 2), "DCR")),
     ("separable", LayerConfig(2, 3, 2, (3, 2), (2, 2), "DRC", separable=True)),
     ("chain", LayerConfig(2, 3, 2, (3, 2), (2, 3), "RCD", factors=((2, 1), (1, 3)), width=2, activation="relu")),
 )
-"""The layers that are compiled, and judged by where their results lie: the first alone in the quick profile."""
+"""The layers that are compiled, and judged by where their results lie: the first alone in the full profile."""
 
 
 def twice(call: Call) -> list[Labelled]:
@@ -142,12 +142,12 @@ def stays_on_device(adapter: AdapterProtocol, device: str, *, call: Call, case: 
 
 
 def cases(profile: str, dtype: str, real: str) -> Iterator[Case]:
-    """Yield the cases of EX: few for every mode in the quick profile, all orders, formats and operations in the full one.
+    """Yield the cases of EX: few for every mode in the full profile, all orders, formats and operations in the exhaustive one.
 
     Those of the shift are in ``dtype``, those of gradients and layers in ``real``.
     """
     calls = list(REPRESENTATIVES)
-    if profile == "full":
+    if profile == "exhaustive":
         for order in ORDERS:
             for data_format in DATA_FORMATS:
                 for operation in OPERATIONS:
@@ -160,15 +160,15 @@ def cases(profile: str, dtype: str, real: str) -> Iterator[Case]:
             continue
         dynamic = mode.endswith("dynamic")
         clause, check = ("EX-002", unknown_extents) if dynamic else ("EX-001", compiled_equals_eager)
-        chosen = [replace(call, dtype=dtype) for call in dict.fromkeys(calls) if profile == "full" or call in FEW.get(mode, calls)]
-        typed = [replace(REPRESENTATIVES[2], dtype=other) for other in DTYPES if other != dtype] if profile == "full" else []
+        chosen = [replace(call, dtype=dtype) for call in dict.fromkeys(calls) if profile == "exhaustive" or call in FEW.get(mode, calls)]
+        typed = [replace(REPRESENTATIVES[2], dtype=other) for other in DTYPES if other != dtype] if profile == "exhaustive" else []
         for call in (*chosen, *typed):
             if mode == "vmap":
                 call = replace(call, batch=(3, *call.batch))
             case = f"{clause}/{mode}-{call.slug}"
             needs = call.needs(mode=mode, batch_ndim=1 if mode == "vmap" else len(call.batch))
             yield Case(case, (clause,), "shift", needs, partial(check, call=call, mode=mode, case=case))
-        yield from _derived(mode, clause, real, profile == "full")
+        yield from _derived(mode, clause, real, profile == "exhaustive")
     yield from _places(real)
     for order in ORDERS:
         for data_format in DATA_FORMATS:
@@ -178,11 +178,11 @@ def cases(profile: str, dtype: str, real: str) -> Iterator[Case]:
                 yield Case(case, ("EX-003",), "shift", call.needs(), partial(stays_on_device, call=call, case=case))
 
 
-def _derived(mode: str, clause: str, dtype: str, full: bool) -> Iterator[Case]:
-    """Yield the compiled gradients and layers of one mode. Where a compiler is slow, what EX-002 does not ask for is left to full."""
-    if mode == "compile-dynamic" and not full:
+def _derived(mode: str, clause: str, dtype: str, exhaustive: bool) -> Iterator[Case]:
+    """Yield the compiled gradients and layers of one mode. Where a compiler is slow, what EX-002 does not ask for is left to exhaustive."""
+    if mode == "compile-dynamic" and not exhaustive:
         return
-    for call in PULLED if full else PULLED[:1]:
+    for call in PULLED if exhaustive else PULLED[:1]:
         call = replace(call, dtype=dtype)
         if mode == "vmap":
             call = replace(call, batch=(3, *call.batch))
@@ -191,7 +191,7 @@ def _derived(mode: str, clause: str, dtype: str, full: bool) -> Iterator[Case]:
         needs = call.needs(mode=mode, operations=(call.operation, "vjp"), batch_ndim=batch_ndim)
         check = partial(compiled_gradient, call=call, mode=mode, clause=clause, case=case)
         yield Case(case, (clause, "GR-002" if call.inverse else "GR-001"), "gradient", needs, check)
-    for what, config in LAYERS if full else LAYERS[:1]:
+    for what, config in LAYERS if exhaustive else LAYERS[:1]:
         config = replace(config, dtype=dtype)
         case = f"{clause}/{mode}-layer-{what}-{config.order}-{'x'.join(map(str, config.scale))}"
         check = partial(compiled_layer, config=config, mode=mode, clause=clause, case=case)

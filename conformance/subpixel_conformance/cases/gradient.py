@@ -111,7 +111,7 @@ def directional_derivatives(
 def cases(profile: str, dtype: str) -> Iterator[Case]:
     """Yield the cases of GR, in ``dtype``."""
     geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3, 3), (2,), (2, 3), 2), ((4, 4), (1,), (3, 2), 2)]
-    if profile == "full":
+    if profile == "exhaustive":
         geometries += [((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)]
     square = geometries[0]
     asked = [(geometry, dtype, False) for geometry in [*geometries, ((2, 2), (), (3, 5), 3), ((2, 2), (2, 3), (3, 2), 3)]]
@@ -124,10 +124,10 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
         needs = call.needs(operations=(operation, "vjp"), strided=gaps)
         yield Case(case, (clause,), "gradient", needs, partial(pulled_back, call=call, clause=clause, case=case, gaps=gaps))
     rows: list[Any] = [(2, (3, 2), (2, 3), (4, 5)), (2, (3, 3), (2, 2), (4, 5)), (2, (2, 3), (3, 3), (3, 4)), (2, (3, 2), (4, 4), (2, 3))]
-    if profile == "full":
+    if profile == "exhaustive":
         rows += [(1, (3,), (3,), (6,)), (3, (2, 1, 3), (2, 2, 1), (2, 3, 4))]
     for (ndim, kernel, scale, spatial), order, integers in product(rows, ORDERS, (True, False)):
-        if not integers and profile == "quick" and max(scale) == min(scale) > 2:
+        if not integers and profile == "full" and max(scale) == min(scale) > 2:
             continue
         config = LayerConfig(ndim, 3, 2, kernel, scale, order, dtype=dtype)
         case = f"GR-003/{order}-{ndim}d-{'x'.join(map(str, scale))}-{'integers' if integers else 'normal'}"

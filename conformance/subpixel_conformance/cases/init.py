@@ -318,8 +318,8 @@ def _slug(order: str, scale: tuple[int, ...], *rest: str) -> str:
 
 def cases(profile: str, dtype: str) -> Iterator[Case]:
     """Yield the cases of IC, those of tensors and layers in ``dtype``."""
-    full = profile == "full"
-    for (base, scale), order in product(GEOMETRIES + (MORE if full else ()), ORDERS):
+    exhaustive = profile == "exhaustive"
+    for (base, scale), order in product(GEOMETRIES + (MORE if exhaustive else ()), ORDERS):
         yield from _kernel_cases(base, scale, order, dtype)
     for (base, scale), order in product(GEOMETRIES[::5], ORDERS):
         slug = _slug(order, scale, f"{base[-2]}-to-{base[-1]}", "float64")
@@ -335,8 +335,8 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
             case = f"{clause}/{_slug(order, scale)}"
             options: dict[str, Any] = {"scale": scale, "order": order, "case": case}
             yield Case(case, (clause,), "init", _with(needs, operation), partial(check, **options))
-    yield from _constructed_cases(full, dtype)
-    yield from _chain_cases(full, dtype)
+    yield from _constructed_cases(exhaustive, dtype)
+    yield from _chain_cases(exhaustive, dtype)
 
 
 def _with(needs: Needs, *operations: str) -> Needs:
@@ -362,7 +362,7 @@ def _kernel_cases(base: tuple[int, ...], scale: tuple[int, ...], order: str, dty
     )
 
 
-def _constructed_cases(full: bool, dtype: str) -> Iterator[Case]:
+def _constructed_cases(exhaustive: bool, dtype: str) -> Iterator[Case]:
     rows: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = [
         (2, (3, 2), (2, 3)),
         (2, (3, 3), (2, 2)),
@@ -370,7 +370,7 @@ def _constructed_cases(full: bool, dtype: str) -> Iterator[Case]:
         (3, (2, 3, 1), (2, 2, 2)),
         (2, (1, 1), (4, 4)),
     ]
-    if full:
+    if exhaustive:
         rows += [(3, (1, 2, 3), (2, 1, 3))]
     for (ndim, kernel, scale), order, separable in product(rows, ORDERS, (False, True)):
         config = LayerConfig(ndim, 3, 2, kernel, scale, order, separable=separable, dtype=dtype)
@@ -381,9 +381,9 @@ def _constructed_cases(full: bool, dtype: str) -> Iterator[Case]:
         yield Case(case, ("IC-002",), "init", needs_layer(config, fresh=True), partial(constructed_bias, config=config, case=case))
 
 
-def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
+def _chain_cases(exhaustive: bool, dtype: str) -> Iterator[Case]:
     rows: list[tuple[int, tuple[tuple[int, ...], ...]]] = [(2, ((2, 2), (3, 3))), (2, ((2, 1), (1, 3))), (1, ((2,), (3,), (2,)))]
-    if full:
+    if exhaustive:
         rows += [(3, ((1, 2, 1), (2, 1, 2))), (2, ((2, 2), (2, 2), (2, 2)))]
     for (ndim, factors), order in product(rows, ORDERS):
         scale = tuple(prod(stage[axis] for stage in factors) for axis in range(ndim))

@@ -374,12 +374,12 @@ def _slug(*parts: Any) -> str:
 
 def cases(profile: str, dtype: str) -> Iterator[Case]:
     """Yield the cases of CV, SC, SP, BL and CB, most of them in ``dtype``."""
-    full = profile == "full"
-    yield from _convolution_cases(full, dtype)
-    yield from _layer_cases(full, dtype)
-    yield from _chain_cases(full, dtype)
-    yield from _separable_cases(full, dtype)
-    yield from _blur_cases(full, dtype)
+    exhaustive = profile == "exhaustive"
+    yield from _convolution_cases(exhaustive, dtype)
+    yield from _layer_cases(exhaustive, dtype)
+    yield from _chain_cases(exhaustive, dtype)
+    yield from _separable_cases(exhaustive, dtype)
+    yield from _blur_cases(exhaustive, dtype)
 
 
 WIDE = ((9, 2, 65, 9), (1, 2, 9, 10))
@@ -392,11 +392,11 @@ def _counted(batch: int, inputs: int) -> str:
     return f"{batch}-of-{inputs}"
 
 
-def _convolution_cases(full: bool, bulk: str) -> Iterator[Case]:
+def _convolution_cases(exhaustive: bool, bulk: str) -> Iterator[Case]:
     shapes = [((2, 7, 3), (3, 3, 2)), ((2, 5, 6, 3), (3, 2, 3, 4)), ((2, 3, 4, 5, 2), (2, 3, 1, 2, 3))]
     for (shape, kernel), bias in product(shapes, (True, False)):
         ndim = len(shape) - 2
-        for dtype in dict.fromkeys((bulk, "float32", "float64")) if full else (bulk,):
+        for dtype in dict.fromkeys((bulk, "float32", "float64")) if exhaustive else (bulk,):
             case = f"CV-001/{_slug(f'{ndim}d', kernel[:-2], dtype)}{'-bias' if bias else ''}"
             check = partial(convolution, shape=shape, kernel=kernel, padding="same", bias=bias, data="integers", dtype=dtype, case=case)
             yield Case(case, ("CV-001",), "layer", Needs(("conv",), ndim=ndim, dtype=dtype), check)
@@ -424,7 +424,7 @@ def _convolution_cases(full: bool, bulk: str) -> Iterator[Case]:
         yield Case(case, ("CV-002",), "layer", Needs(("conv",), ndim=2, dtype=bulk), check)
     rows_of_data = [*product(("normal", "cancelling"), ("float32", "float64", "float16", "bfloat16"))]
     for data, dtype in [*rows_of_data, ("uneven", "float32"), ("uneven", "float64")]:
-        for taps, channels in [((3, 3), 6), ((1, 1), 16), ((5, 3), 32)] if full else [((3, 3), 6)]:
+        for taps, channels in [((3, 3), 6), ((1, 1), 16), ((5, 3), 32)] if exhaustive else [((3, 3), 6)]:
             case = f"CV-003/{_slug(data, taps, channels, dtype)}"
             kernel = (*taps, channels, 4)
             shape = (2, 5, 6, channels)
@@ -467,7 +467,7 @@ def _convolution_cases(full: bool, bulk: str) -> Iterator[Case]:
 SPATIAL = {1: (7,), 2: (4, 5), 3: (2, 3, 4)}
 
 
-def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
+def _layer_cases(exhaustive: bool, bulk: str) -> Iterator[Case]:
     rows: list[tuple[str, int, Any, tuple[int, ...], Any, bool]] = [
         ("odd", 2, (3, 3), (2, 2), "same", True),
         ("even", 2, (2, 4), (2, 3), "same", True),
@@ -481,7 +481,7 @@ def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
         ("3d-uneven", 3, (1, 2, 3), (2, 1, 3), "same", True),
     ]
     for (slug, ndim, kernel, scale, padding, bias), order in product(rows, ORDERS):
-        for dtype in dict.fromkeys((bulk, "float32", "float64")) if full else (bulk,):
+        for dtype in dict.fromkeys((bulk, "float32", "float64")) if exhaustive else (bulk,):
             config = LayerConfig(ndim, 3, 2, kernel, scale, order, padding=padding, bias=bias, dtype=dtype)
             case = f"SC-001/{_slug(order, slug, scale, dtype)}"
             check = partial(exact_layer, config=config, spatial=SPATIAL[ndim], clause="SC-001", case=case)
@@ -498,7 +498,7 @@ def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
         check = partial(exact_layer, config=config, spatial=(4, 5), clause="SC-001", case=case, batch=batch)
         yield Case(case, ("SC-001", "SC-003"), "layer", needs_layer(config), check)
     for (ndim, scale), order, bias in product([(1, (3,)), (2, (2, 3)), (2, (2, 2)), (3, (2, 1, 3))], ORDERS, (True, False)):
-        if not full and (not bias or ndim != 2):
+        if not exhaustive and (not bias or ndim != 2):
             continue
         config = LayerConfig(ndim, 3, 2, (2, 3, 1)[:ndim], scale, order, bias=bias, dtype=bulk)
         case = f"SC-002/{_slug('shapes', order, scale)}{'' if bias else '-no-bias'}"
@@ -508,9 +508,9 @@ def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
         case = f"SC-002/{_slug('loaded', order, scale)}{'' if bias else '-no-bias'}"
         yield Case(case, ("SC-002",), "layer", needs_layer(config), partial(loads_and_returns, config=config, case=case))
     for data, dtype, order in product(("normal", "cancelling"), ("float32", "float64", "float16", "bfloat16"), ORDERS):
-        if not full and dtype != bulk and order not in ("DCR", "CRD"):
+        if not exhaustive and dtype != bulk and order not in ("DCR", "CRD"):
             continue
-        for kernel, channels in [((3, 2), 6), ((1, 1), 32), ((5, 3), 16)] if full else [((3, 2), 6)]:
+        for kernel, channels in [((3, 2), 6), ((1, 1), 32), ((5, 3), 16)] if exhaustive else [((3, 2), 6)]:
             config = LayerConfig(2, channels, 2, kernel, (2, 2), order, dtype=dtype)
             case = f"SC-003/{_slug(data, order, kernel, channels, dtype)}"
             bounded = partial(bounded_layer, config=config, spatial=(4, 5), data=data, clause="SC-003", case=case)
@@ -523,7 +523,7 @@ def _layer_cases(full: bool, bulk: str) -> Iterator[Case]:
             yield Case(case, ("CP-002",), "layer", needs_layer(config, target=target), check)
 
 
-def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
+def _chain_cases(exhaustive: bool, dtype: str) -> Iterator[Case]:
     rows: list[tuple[int, Any, tuple[tuple[int, ...], ...], int | None, str | None, bool]] = [
         (2, (3, 2), ((2, 2), (3, 3)), None, None, True),
         (2, (3, 2), ((2, 2), (3, 3)), 4, "relu", True),
@@ -531,7 +531,7 @@ def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
         (1, (3,), ((2,), (3,), (2,)), 4, "relu", True),
         (2, (2, 3), ((2, 2), (2, 2)), 3, "relu", False),
     ]
-    if full:
+    if exhaustive:
         rows += [(3, (2, 1, 3), ((1, 2, 1), (2, 1, 2)), 3, "relu", True), (2, (1, 1), ((2, 2), (2, 2), (2, 2)), 4, "relu", True)]
     for (ndim, kernel, factors, width, activation, bias), order in product(rows, ORDERS):
         scale = tuple(prod(stage[axis] for stage in factors) for axis in range(ndim))
@@ -546,7 +546,7 @@ def _chain_cases(full: bool, dtype: str) -> Iterator[Case]:
         yield Case(case, ("SC-004",), "layer", needs_layer(config), check)
 
 
-def _separable_cases(full: bool, bulk: str) -> Iterator[Case]:
+def _separable_cases(exhaustive: bool, bulk: str) -> Iterator[Case]:
     rows: list[tuple[int, Any, tuple[int, ...], Any]] = [(2, (3, 2), (2, 3), "same"), (2, (3, 3), (2, 2), "same"), (1, (4,), (3,), "same")]
     rows += [(3, (2, 3, 1), (2, 1, 2), "same"), (2, (3, 2), (2, 3), "valid"), (2, (3, 2), (2, 2), ((2, 0), (1, 3)))]
     for (ndim, kernel, scale, padding), order in product(rows, ORDERS):
@@ -561,7 +561,7 @@ def _separable_cases(full: bool, bulk: str) -> Iterator[Case]:
         check = partial(exact_layer, config=config, spatial=(4, 5), clause="SP-001", case=case, batch=batch)
         yield Case(case, ("SP-001",), "layer", needs_layer(config), check)
     for dtype, order in product(("float32", "float64", "float16", "bfloat16"), ORDERS):
-        if not full and dtype != bulk and order not in ("DCR", "CRD"):
+        if not exhaustive and dtype != bulk and order not in ("DCR", "CRD"):
             continue
         config = LayerConfig(2, 6, 2, (3, 2), (2, 2), order, separable=True, dtype=dtype)
         case = f"SP-002/{_slug(order, dtype)}"
@@ -569,9 +569,9 @@ def _separable_cases(full: bool, bulk: str) -> Iterator[Case]:
         yield Case(case, ("SP-002",), "layer", needs_layer(config), bounded)
 
 
-def _blur_cases(full: bool, bulk: str) -> Iterator[Case]:
+def _blur_cases(exhaustive: bool, bulk: str) -> Iterator[Case]:
     for scale, dtype in product(
-        [(3,), (4,), (2, 3), (2, 2), (3, 3), (2, 1, 3)], ("float32", "float64", "float16", "bfloat16") if full else (bulk,)
+        [(3,), (4,), (2, 3), (2, 2), (3, 3), (2, 1, 3)], ("float32", "float64", "float16", "bfloat16") if exhaustive else (bulk,)
     ):
         extents = (2, *(r * n for r, n in zip(scale, (3, 2, 2), strict=False)), 3)
         uneven = len(set(scale)) > 1
@@ -601,9 +601,9 @@ def _blur_cases(full: bool, bulk: str) -> Iterator[Case]:
         ((3,), ((3,), (2,)), None, None, False),
         ((3, 2), ((2, 2), (2, 2)), 3, "relu", True),
     ]
-    for number, (kernel, factors, width, activation, separable) in enumerate(chains if full else chains[:2]):
+    for number, (kernel, factors, width, activation, separable) in enumerate(chains if exhaustive else chains[:2]):
         scale = tuple(map(prod, zip(*factors, strict=True)))
-        for order in ORDERS if full or not number else ("DCR", "CRD"):
+        for order in ORDERS if exhaustive or not number else ("DCR", "CRD"):
             chain = LayerConfig(len(scale), 3, 2, kernel, scale, order, factors=factors, width=width, activation=activation)
             config = replace(chain, separable=separable, blur=True, dtype=bulk)
             case = f"BL-004/{_slug(order, *factors, activation or 'linear')}{'-separable' if separable else ''}"

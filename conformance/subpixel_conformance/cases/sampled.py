@@ -16,8 +16,8 @@ from ..case import Case, Needs, Unavailable, claims_of
 from .layer import exact_layer, needs_layer
 from .shift import CLAUSE_OF_ORDER, OPERATIONS, Call, matches_formula
 
-EXAMPLES = {"quick": 10, "full": 60}
-LAYERS = {"quick": 3, "full": 20}
+EXAMPLES = {"full": 10, "exhaustive": 60}
+LAYERS = {"full": 3, "exhaustive": 20}
 SIZE = 4096
 """The most values in a tensor that is sampled."""
 

@@ -364,7 +364,7 @@ def permuted_weights(adapter: AdapterProtocol, device: str, *, source: str, targ
 
 OPERATIONS = ("phase_shift", "inverse_phase_shift")
 
-QUICK = (
+SOME = (
     ((2,), (3,), (5,), 2),
     ((3,), (2,), (4,), 2),
     ((2, 2), (2,), (3, 5), 3),
@@ -384,8 +384,8 @@ QUICK = (
 )
 """(scale, batch, spatial, C): every number of axes with equal and with unequal factors; one beyond the widths that code is blocked by."""
 
-FULL = (
-    *QUICK,
+EVERY = (
+    *SOME,
     ((4,), (3,), (5,), 2),
     ((7,), (2,), (3,), 4),
     ((7, 7), (2,), (3, 2), 2),
@@ -455,8 +455,8 @@ def _order_case(call: Call) -> Case:
 
 def cases(profile: str, dtype: str) -> Iterator[Case]:
     """Yield the cases of PS, IP and CP, most of them in ``dtype``."""
-    full = profile == "full"
-    yield from map(_order_case, _calls(FULL if full else QUICK, dtype))
+    exhaustive = profile == "exhaustive"
+    yield from map(_order_case, _calls(EVERY if exhaustive else SOME, dtype))
     for order, r, color in [("DRC", 2, False), ("DRC", 3, False), ("RCD", 2, True), ("RCD", 3, True)]:
         call = Call("phase_shift", (r, r), order, "channels_last", (2,), (3, 5), 3, dtype)
         clause = CLAUSE_OF_ORDER[order]
@@ -469,28 +469,28 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
             yield _order_case(replace(call, dtype=other))
     uneven = tuple(_calls((((2, 3), (3,), (4, 5), 2),), dtype))
     for call in plain:
-        yield from _property_cases(call, full, full or _is_native(call))
+        yield from _property_cases(call, exhaustive, exhaustive or _is_native(call))
     for call in uneven:
-        if full or (call.order, call.data_format) in (("DRC", "channels_last"), ("RCD", "channels_first")):
-            yield from _property_cases(call, full, True)
-    yield from _format_cases(full, dtype)
-    more = (((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)) if full else ()
+        if exhaustive or (call.order, call.data_format) in (("DRC", "channels_last"), ("RCD", "channels_first")):
+            yield from _property_cases(call, exhaustive, True)
+    yield from _format_cases(exhaustive, dtype)
+    more = (((3,), (2,), (4,), 2), ((2, 1, 3), (2,), (3, 2, 4), 2)) if exhaustive else ()
     for call in (*plain, *uneven, *_calls(more, dtype)):
         case = f"IP-002/{call.slug}-first"
         check = partial(undone, call=call, clause="IP-002", case=case)
         yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
-        if full or call.scale == (2, 2):
+        if exhaustive or call.scale == (2, 2):
             case = f"IP-002/{call.slug}-at-once"
             check = partial(undone_at_once, call=call, clause="IP-002", case=case)
             yield Case(case, ("IP-002",), "shift", call.needs(operations=OPERATIONS), check)
-    yield from _permutation_cases(full, dtype)
+    yield from _permutation_cases(exhaustive, dtype)
 
 
 BITS = ("float16", "float32", "float64", "bfloat16", "complex64", "int8", "bool")
-"""The dtypes whose bit patterns the quick profile judges. In all others the labels see what passes through another dtype."""
+"""The dtypes whose bit patterns the full profile judges. In all others the labels see what passes through another dtype."""
 
 
-def _property_cases(call: Call, full: bool, every: bool) -> Iterator[Case]:
+def _property_cases(call: Call, exhaustive: bool, every: bool) -> Iterator[Case]:
     """Yield the properties of one call: with ``every`` in all variants, else one of each kind."""
     isotropic = len(set(call.scale)) == 1
     if every:
@@ -509,36 +509,36 @@ def _property_cases(call: Call, full: bool, every: bool) -> Iterator[Case]:
             scale = tuple(1 if other == axis else r for other, r in enumerate(call.scale))
             yield _judged("PS-008", "axis", matches_some_order, replace(call, scale=scale))
     for batch in [(), (2, 3), (2, 1, 3)] if every else [(2, 3)]:
-        if isotropic or full:
+        if isotropic or exhaustive:
             several = replace(call, batch=batch)
             yield _judged("PS-007", "axes", same_as_one_batch_axis, several)
     empties: list[tuple[str, dict[str, Any]]] = [("batch", {"batch": (0,)}), ("spatial", {"spatial": (0, *call.spatial[1:])})]
     for what, change in [*empties, ("channels", {"channels": 0})]:
-        if isotropic or full:
+        if isotropic or exhaustive:
             yield _judged("PS-009", f"empty-{what}", empty, replace(call, **change))
     for dtype in DTYPES:
-        if isotropic and dtype != call.dtype and (full or dtype in ("float16", "int32")):
+        if isotropic and dtype != call.dtype and (exhaustive or dtype in ("float16", "int32")):
             yield _judged("PS-009", "empty-spatial", empty, replace(call, spatial=(0, *call.spatial[1:]), dtype=dtype))
     if isotropic:
         for dtype in DTYPES:
-            if full or dtype in (BITS if every else ("float16", call.dtype)):
+            if exhaustive or dtype in (BITS if every else ("float16", call.dtype)):
                 yield _judged("PS-010", "bits", keeps_bits, replace(call, dtype=dtype), needs={"bit_patterns": True})
     for layout in LAYOUTS if every else ("strided", "fortran"):
-        if isotropic or full:
+        if isotropic or exhaustive:
             yield _judged("PS-012", layout, any_memory, call, needs={"strided": layout not in CONTIGUOUS}, layout=layout)
 
 
-def _format_cases(full: bool, dtype: str) -> Iterator[Case]:
+def _format_cases(exhaustive: bool, dtype: str) -> Iterator[Case]:
     geometries: list[Any] = [((2, 2), (2,), (3, 5), 3), ((2, 3), (3,), (4, 5), 2), ((3,), (2,), (4,), 2), ((2, 2), (2,), (3, 5), 4)]
     more: list[Any] = [((2, 1, 3), (2,), (3, 2, 4), 2)]
-    for (scale, batch, spatial, channels), order, operation in product(geometries + (more if full else []), ORDERS, OPERATIONS):
+    for (scale, batch, spatial, channels), order, operation in product(geometries + (more if exhaustive else []), ORDERS, OPERATIONS):
         call = Call(operation, scale, order, "channels_first", batch, spatial, channels, dtype)
         slug = "four-channels-" if channels == 4 else ""
         yield _judged("PS-005", "formats", same_in_both_formats, call, slug=slug, needs={"second_format": "channels_last"})
 
 
-def _permutation_cases(full: bool, dtype: str) -> Iterator[Case]:
-    for scale, source, target in product([(2, 3), (3,), (2, 2), (2, 3, 2)] if full else [(2, 3), (2, 2)], ORDERS, ORDERS):
+def _permutation_cases(exhaustive: bool, dtype: str) -> Iterator[Case]:
+    for scale, source, target in product([(2, 3), (3,), (2, 2), (2, 3, 2)] if exhaustive else [(2, 3), (2, 2)], ORDERS, ORDERS):
         factors = "x".join(map(str, scale))
         case = f"CP-001/{source}-to-{target}-{factors}"
         needs = Needs(("channel_permutation",), order=source, target=target, ndim=len(scale), anisotropic=len(set(scale)) > 1)

@@ -135,7 +135,7 @@ def cases(profile: str) -> Iterator[Case]:
         check = partial(chosen, objective="parameters", budget=None, clause="ST-006", case=case, **options)
         yield Case(case, ("ST-006",), "stages", Needs(("plan_stages",)), check)
         budgets = [("macs", None), ("macs", 1.5), ("parameters", 0.9)]
-        for objective, budget in budgets if profile == "full" or (bias and not separable) else ():
+        for objective, budget in budgets if profile == "exhaustive" or (bias and not separable) else ():
             case = f"ST-007/{slug}-{objective}{'' if budget is None else f'-within-{budget}'}"
             check = partial(chosen, objective=objective, budget=budget, clause="ST-007", case=case, **options)
             yield Case(case, ("ST-007",), "stages", Needs(("plan_stages",)), check)

@@ -810,12 +810,12 @@ def _refusals() -> Iterator[Case]:
 
 
 def cases(profile: str) -> Iterator[Case]:
-    """Yield the cases of UN. A compiler takes seconds for each network, so the quick profile has as few as tell every clause apart."""
-    full = profile == "full"
-    yield from _layer_cases(full)
-    yield from _numeric_cases(full)
-    yield from _norm_cases(full)
-    for net in (SUBPIXEL, GROUP, BATCH, *((RESIZE, DECONV, GROUP_RESIZE, BATCH_DECONV) if full else ())):
+    """Yield the cases of UN. A compiler takes seconds for each network, so the full profile has as few as tell every clause apart."""
+    exhaustive = profile == "exhaustive"
+    yield from _layer_cases(exhaustive)
+    yield from _numeric_cases(exhaustive)
+    yield from _norm_cases(exhaustive)
+    for net in (SUBPIXEL, GROUP, BATCH, *((RESIZE, DECONV, GROUP_RESIZE, BATCH_DECONV) if exhaustive else ())):
         case = f"UN-011/{net.name}"
         yield Case(case, ("UN-011",), "unet", net.needs(dtype="float32"), partial(held_parameters, net=net, case=case))
     for net in FRESH_NETS:
@@ -824,7 +824,7 @@ def cases(profile: str) -> Iterator[Case]:
     for net in COUNTED:
         case = f"UN-010/{net.name}"
         yield Case(case, ("UN-010",), "unet", Needs(("unet_arithmetic",)), partial(counted, net=net, case=case))
-    yield from _gradient_cases(full)
+    yield from _gradient_cases(exhaustive)
     yield from _refusals()
 
 
@@ -838,8 +838,8 @@ MORE = tuple(
 )
 
 
-def _layer_cases(full: bool) -> Iterator[Case]:
-    nets = (*NETS, *((RESIZE_BLURRED, DEEP, *MORE) if full else ()))
+def _layer_cases(exhaustive: bool) -> Iterator[Case]:
+    nets = (*NETS, *((RESIZE_BLURRED, DEEP, *MORE) if exhaustive else ()))
     for net, clause in product(nets, ("UN-001", "UN-002", "UN-003", "UN-004", "UN-008")):
         if any(clause_of(net, step) == clause for step in net.unet.steps if step.recorded):
             case = f"{clause}/{net.name}"
@@ -848,17 +848,17 @@ def _layer_cases(full: bool) -> Iterator[Case]:
         case = f"{clause}/{net.name}"
         yield Case(case, (clause,), "unet", net.needs(dtype="float32"), partial(layers_of_clause, net=net, clause=clause, case=case))
     rows = [(net, net.spatial) for net in nets] + [(SUBPIXEL, (1, 1)), (RESIZE, (9,))]
-    for net, spatial in rows + ([(SUBPIXEL, (4, 6)), (RESIZE, (2,)), (DECONV, (1, 3, 2)), (DECONV, (3, 4, 1))] if full else []):
+    for net, spatial in rows + ([(SUBPIXEL, (4, 6)), (RESIZE, (2,)), (DECONV, (1, 3, 2)), (DECONV, (3, 4, 1))] if exhaustive else []):
         case = f"UN-007/{net.name}-{'x'.join(map(str, spatial))}"
         yield Case(case, ("UN-007",), "unet", net.needs(dtype="float32"), partial(extents, net=net, spatial=spatial, case=case))
 
 
-def _numeric_cases(full: bool) -> Iterator[Case]:
+def _numeric_cases(exhaustive: bool) -> Iterator[Case]:
     rows = [(net, "float32") for net in (*NETS, *COMBINED, *ORDERED.values())] + [
         *((SMALL, "float64"), (FOUR_LEVELS, "float64")),
         *((SUBPIXEL, "bfloat16"), (DECONV, "bfloat16")),
     ]
-    if full:
+    if exhaustive:
         rows += [
             (net, dtype)
             for net in (*NETS, *COMBINED, RESIZE_BLURRED, DEEP, *MORE)
@@ -873,24 +873,24 @@ def _numeric_cases(full: bool) -> Iterator[Case]:
         case = f"UN-012/exact-{SMALL.name}-{mode}"
         check = partial(exact_network, net=SMALL, dtype="float32", mode=mode, case=case)
         yield Case(case, ("UN-012", "EX-001"), "unet", SMALL.needs(dtype="float32", mode=mode), check)
-    for net, dtype in product((*REAL, *((GROUP_RESIZE, BATCH_DECONV) if full else ())), ("float32", "bfloat16", "mixed")):
+    for net, dtype in product((*REAL, *((GROUP_RESIZE, BATCH_DECONV) if exhaustive else ())), ("float32", "bfloat16", "mixed")):
         case = f"UN-012/real-{net.name}-{dtype}"
         needs = net.needs("unet_mixed") if dtype == "mixed" else net.needs(dtype=dtype)
         yield Case(case, ("UN-012",), "unet", needs, partial(bounded_network, net=net, dtype=dtype, case=case))
-    if full:
+    if exhaustive:
         for net in (*REAL, *NETS[1:], RESIZE_BLURRED, DEEP, GROUP_RESIZE, BATCH_DECONV):
             case = f"UN-012/real-{net.name}-float64"
             yield Case(case, ("UN-012",), "unet", net.needs(dtype="float64"), partial(bounded_network, net=net, dtype="float64", case=case))
 
 
-def _norm_cases(full: bool) -> Iterator[Case]:
+def _norm_cases(exhaustive: bool) -> Iterator[Case]:
     nets = (GROUP, BATCH, GROUP_RESIZE, BATCH_DECONV)
-    for net, dtype in product(nets, ("float32", "bfloat16") if full else ("float32",)):
+    for net, dtype in product(nets, ("float32", "bfloat16") if exhaustive else ("float32",)):
         clause = "UN-005" if net.config["norm"] == "group" else "UN-006"
         case = f"{clause}/{net.name}-{dtype}"
         check = partial(normalizations, net=net, dtype=dtype, clause=clause, case=case)
         yield Case(case, (clause,), "unet", net.needs(dtype=dtype), check)
-    for net, dtype in ((BATCH, "float64"), (SHALLOW, "float32"), *(((BATCH_DECONV, "float64"),) if full else ())):
+    for net, dtype in ((BATCH, "float64"), (SHALLOW, "float32"), *(((BATCH_DECONV, "float64"),) if exhaustive else ())):
         case = f"UN-006/training-{net.name}-{dtype}"
         yield Case(case, ("UN-006",), "unet", net.needs(dtype=dtype), partial(trained, net=net, dtype=dtype, case=case))
     case = "UN-006/one-value-per-channel"
@@ -899,25 +899,25 @@ def _norm_cases(full: bool) -> Iterator[Case]:
     case = f"UN-006/refused-{BATCH.name}"
     unchanged = partial(refusal_changes_nothing, net=BATCH, case=case)
     yield Case(case, ("UN-006",), "unet", BATCH.needs(dtype="float32"), unchanged)
-    for net, optimizer in [(SHALLOW, "adam"), *([(BATCH, "sgd"), (BATCH, "adam")] if full else [])]:
+    for net, optimizer in [(SHALLOW, "adam"), *([(BATCH, "sgd"), (BATCH, "adam")] if exhaustive else [])]:
         case = f"UN-006/{optimizer}-step-{net.name}"
         check = partial(statistics_of_step, net=net, optimizer=optimizer, case=case)
         yield Case(case, ("UN-006",), "unet", net.needs("unet_steps", dtype="float64"), check)
 
 
-def _gradient_cases(full: bool) -> Iterator[Case]:
+def _gradient_cases(exhaustive: bool) -> Iterator[Case]:
     clauses = ("UN-013",)
-    for net in (SMALL, DECONV_EVEN, *((SUBPIXEL, RESIZE, DECONV) if full else ())):
+    for net in (SMALL, DECONV_EVEN, *((SUBPIXEL, RESIZE, DECONV) if exhaustive else ())):
         case = f"UN-013/exact-{net.name}"
         needs = net.needs("unet_gradients", dtype="float32")
         yield Case(case, clauses, "unet", needs, partial(exact_gradients, net=net, case=case))
-    modes = ("compile", "function", "jit") if full else ("function", "jit")
-    for mode, net in product(modes, (SMALL, *((RESIZE, DECONV) if full else ()))):
+    modes = ("compile", "function", "jit") if exhaustive else ("function", "jit")
+    for mode, net in product(modes, (SMALL, *((RESIZE, DECONV) if exhaustive else ()))):
         case = f"EX-001/{mode}-gradient-of-{net.name}"
         needs = net.needs("vjp", dtype="float32", mode=mode)
         yield Case(case, ("EX-001", "UN-013"), "unet", needs, partial(compiled_gradient, net=net, mode=mode, case=case))
     rows = [(BLURRED, "float64", False), (RESIZE, "float32", True)]
-    if full:
+    if exhaustive:
         rows += [
             (SMALL, "float32", True),
             *((net, "float64", False) for net in (SUBPIXEL, RESIZE, DECONV, DECONV_EVEN, RESIZE_BLURRED, DEEP)),
@@ -926,13 +926,13 @@ def _gradient_cases(full: bool) -> Iterator[Case]:
         case = f"UN-013/bounded-{net.name}-{dtype}"
         check = partial(bounded_gradients, net=net, dtype=dtype, sparse=sparse, case=case)
         yield Case(case, clauses, "unet", net.needs("unet_gradients", dtype=dtype), check)
-    for net in (GROUP, SHALLOW, *((BATCH, GROUP_RESIZE, BATCH_DECONV) if full else ())):
+    for net in (GROUP, SHALLOW, *((BATCH, GROUP_RESIZE, BATCH_DECONV) if exhaustive else ())):
         case = f"UN-013/directions-{net.name}"
         needs = net.needs("unet_gradients", dtype="float64")
         yield Case(case, clauses, "unet", needs, partial(along_directions, net=net, case=case))
     steps = [("sgd", SMALL, "float64", False), ("adam", SMALL, "float64", False), ("adam", SMALL, "float32", True)]
     for optimizer, net, dtype, sparse in steps + (
-        [("sgd", SUBPIXEL, "float64", False), ("adam", DECONV, "float64", False)] if full else []
+        [("sgd", SUBPIXEL, "float64", False), ("adam", DECONV, "float64", False)] if exhaustive else []
     ):
         case = f"UN-013/{optimizer}-step-{net.name}-{dtype}"
         check = partial(stepped, net=net, dtype=dtype, optimizer=optimizer, sparse=sparse, case=case)

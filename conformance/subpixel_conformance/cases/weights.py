@@ -480,9 +480,9 @@ REFUSED_TO_WRITE: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
 
 def cases(profile: str) -> Iterator[Case]:
     """Yield the cases of WF."""
-    full = profile == "full"
-    yield from _written_cases(full)
-    yield from _read_cases(full)
+    exhaustive = profile == "exhaustive"
+    yield from _written_cases(exhaustive)
+    yield from _read_cases(exhaustive)
     needs = Needs(("load_weights",), order="DCR", ndim=2, anisotropic=True)
     for slug, (change, asked, words) in WRONG_TENSORS.items():
         yield _refusal("WF-005", f"tensor-{slug}", partial(_tensors, change), asked, words, needs)
@@ -504,15 +504,15 @@ def _needs(network: Network, operations: tuple[str, ...], order: str, target: st
     return Needs(operations, order=order, target=target, ndim=int(network.fields["ndim"]), anisotropic=network is not SERIES)
 
 
-def _written_cases(full: bool) -> Iterator[Case]:
+def _written_cases(exhaustive: bool) -> Iterator[Case]:
     save = ("save_weights",)
     for slug, network in NETWORKS.items():
         for order in ORDERS if network.shifted else ("CRD",):
             case = f"WF-002/{slug}-{order}"
             check: Any = partial(describes_itself, network=network, order=order, case=case)
             yield Case(case, ("WF-002",), "unet", _needs(network, save, order), check)
-            for dtype in ("float32", "float64") if full or order == "CRD" else ("float32",):
-                for special in (False, True) if full or order == "CRD" else (False,):
+            for dtype in ("float32", "float64") if exhaustive or order == "CRD" else ("float32",):
+                for special in (False, True) if exhaustive or order == "CRD" else (False,):
                     case = f"WF-001/{slug}-{order}-{dtype}{'-bits' if special else ''}"
                     check = partial(holds_tensors, network=network, order=order, dtype=dtype, special=special, case=case)
                     yield Case(case, ("WF-001",), "unet", _needs(network, save, order), check)
@@ -525,8 +525,8 @@ def _written_cases(full: bool) -> Iterator[Case]:
         yield Case(case, ("WF-003", "UN-015"), "unet", _needs(IMAGE, save, "DCR"), check)
 
 
-def _read_cases(full: bool) -> Iterator[Case]:
-    """Yield the cases of reading. A model takes some frameworks a tenth of a second, so quick has every two circumstances together."""
+def _read_cases(exhaustive: bool) -> Iterator[Case]:
+    """Yield the cases of reading. A model takes some frameworks a tenth of a second, so full has every two circumstances together."""
     load = ("load_weights",)
     for number, (slug, network) in enumerate(NETWORKS.items()):
         dtypes = ("float32", "float64")
@@ -536,14 +536,14 @@ def _read_cases(full: bool) -> Iterator[Case]:
             "dtype": dtypes,
             "special": (False, True),
         }
-        if not full and network is not IMAGE:
+        if not exhaustive and network is not IMAGE:
             levels["target"] = (None, "DRC")
-        for rows in covering_array(levels, 4 if full else 2):
+        for rows in covering_array(levels, 4 if exhaustive else 2):
             order, target, dtype, special = rows.values()
             case = f"WF-004/{slug}-{order}{'' if target is None else f'-as-{target}'}-{dtype}{'-bits' if special else ''}"
             check: Any = partial(reads, network=network, case=case, **rows)
             yield Case(case, ("WF-004",), "unet", _needs(network, load, order, target), check)
-        for dtype in dtypes if full else (dtypes[number % 2],):
+        for dtype in dtypes if exhaustive else (dtypes[number % 2],):
             case = f"WF-004/{slug}-back-{dtype}"
             check = partial(comes_back, network=network, order="RCD", dtype=dtype, case=case)
             yield Case(case, ("WF-004",), "unet", _needs(network, ("save_weights", "load_weights"), "RCD"), check)

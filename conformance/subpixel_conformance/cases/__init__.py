@@ -8,6 +8,7 @@ from ..case import Case, Needs, bulk_dtype
 from ..result import PROFILES
 from . import (
     combined,
+    combined_equivalence,
     combined_layers,
     equivalence,
     execution,
@@ -24,7 +25,7 @@ from . import (
 )
 
 REAL = ("float32", "float64", "float16", "bfloat16")
-TOGETHER = (combined, combined_layers)
+TOGETHER = (combined, combined_layers, combined_equivalence)
 """The areas whose cases put circumstances together, many calls in each."""
 
 

@@ -171,8 +171,12 @@ ONES: tuple[dict[str, Any], ...] = ({"bias": False}, {"kernel": "1"}, {"outputs"
 """What hides mistakes, in rows of its own: no bias that is added twice, one tap that is flipped, one channel in another place."""
 
 
+Possible = Callable[[dict[str, Any], Levels], Iterator[dict[str, Any]]]
+"""Yields a row that can be or, where two levels exclude each other, rows with the one and with the other."""
+
+
 @lru_cache(maxsize=64)
-def _rows(levels: tuple[tuple[str, tuple[Any, ...]], ...], strength: int) -> list[dict[str, Any]]:
+def _rows(levels: tuple[tuple[str, tuple[Any, ...]], ...], strength: int, possible: Possible) -> list[dict[str, Any]]:
     """Return rows without what hides mistakes, and rows with one or more things that do, with fewer at a time of the others."""
     apart = [one for one in ONES if all(set(dict(levels).get(name, ())) > {level} for name, level in one.items())]
     seen = {name: tuple(level for level in values if all((name, level) not in one.items() for one in apart)) for name, values in levels}
@@ -180,18 +184,18 @@ def _rows(levels: tuple[tuple[str, tuple[Any, ...]], ...], strength: int) -> lis
     for several in range(min(strength, len(apart)) + 1):
         for ones in combinations(apart, several):
             fixed = {name: (level,) for one in ones for name, level in one.items()}
-            found += _covered({**seen, **fixed}, strength - several)
+            found += _covered({**seen, **fixed}, strength - several, possible)
     return found
 
 
-def _covered(levels: Levels, strength: int) -> list[dict[str, Any]]:
+def _covered(levels: Levels, strength: int, possible: Possible) -> list[dict[str, Any]]:
     """Return a covering array of what can be: where two levels cannot come together, each comes with the others. Of strength 0: a row."""
     if not strength:
         return [{name: values[0] for name, values in levels.items()}]
     covered: set[Any] = set()
     found = []
     for whole in covering_array(levels, strength):
-        for row in _possible(whole, levels):
+        for row in possible(whole, levels):
             new = set(combinations(row.items(), strength)) - covered
             if new:
                 found.append(row)
@@ -221,9 +225,9 @@ def _possible(row: dict[str, Any], levels: Levels) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def some_rows(levels: Levels, strength: int) -> list[dict[str, Any]]:
+def some_rows(levels: Levels, strength: int, possible: Possible = _possible) -> list[dict[str, Any]]:
     """Return the rows of functions, whose claims are independent of each other."""
-    return _rows(tuple(levels.items()), strength)
+    return _rows(tuple(levels.items()), strength, possible)
 
 
 def rows(levels: Levels, claims: Claims, strength: int) -> list[dict[str, Any]]:

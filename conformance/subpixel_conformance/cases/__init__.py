@@ -10,6 +10,7 @@ from . import (
     combined,
     combined_equivalence,
     combined_layers,
+    combined_unet,
     equivalence,
     execution,
     gradient,
@@ -25,7 +26,7 @@ from . import (
 )
 
 REAL = ("float32", "float64", "float16", "bfloat16")
-TOGETHER = (combined, combined_layers, combined_equivalence)
+TOGETHER = (combined, combined_layers, combined_equivalence, combined_unet)
 """The areas whose cases put circumstances together, many calls in each."""
 
 

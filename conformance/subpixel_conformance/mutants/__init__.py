@@ -4,6 +4,7 @@ from . import (
     combined,
     combined_equivalence,
     combined_layers,
+    combined_unet,
     corners,
     dishonest,
     equivalence,
@@ -21,5 +22,5 @@ from .mutant import Mutant
 def all_mutants() -> tuple[Mutant, ...]:
     """Return every mutant."""
     areas = (shift, init, layer, stages, equivalence, unet, weights, sampled, dishonest, corners)
-    together = (combined, combined_layers, combined_equivalence)
+    together = (combined, combined_layers, combined_equivalence, combined_unet)
     return tuple(mutant for area in (*areas, *together) for mutant in area.mutants())

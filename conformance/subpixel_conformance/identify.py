@@ -35,12 +35,16 @@ class Identification:
 
 def matching_order(x: np.ndarray, y: np.ndarray, scale: tuple[int, ...], data_format: str, inverse: bool = False) -> str | None:
     """Return the order under which ``y`` is the phase shift of ``x`` (``inverse``: the inverse), bit for bit; None when there is none."""
+    return next(matching_orders(x, y, scale, data_format, inverse), None)
+
+
+def matching_orders(x: np.ndarray, y: np.ndarray, scale: tuple[int, ...], data_format: str, inverse: bool = False) -> Iterator[str]:
+    """Yield every such order: several where they coincide."""
     operation = oracle.inverse_phase_shift if inverse else oracle.phase_shift
     for order in ORDERS:
         expected = operation(x, scale, order=order, data_format=data_format)
         if y.shape == expected.shape and y.dtype == expected.dtype and y.tobytes() == expected.tobytes():
-            return order
-    return None
+            yield order
 
 
 def describe(x: np.ndarray, y: np.ndarray, scale: tuple[int, ...], data_format: str, inverse: bool = False) -> str:
@@ -79,7 +83,8 @@ def identify(
 
     It is called with a tensor (float32, one batch axis) and the factors: unequal ones, then equal ones as a tuple and as an integer; by
     keyword where its signature has a name for them, else as the second argument. A number of axes and a data format are passed where the
-    signature has a name for them. A class is constructed with the factors, and its instance called.
+    signature has a name for them. A class is constructed with the factors, and its instance called. A function that follows an order is
+    asked again in the same way, of other sizes and factors; where it then follows another, it has no one order.
     """
     answers: list[Identification] = []
     refusal = Exception("it was never called")
@@ -94,7 +99,9 @@ def identify(
                     continue
                 answers.append(_judge(x, y, scale, data_format, inverse))
                 if answers[-1].order is not None:
-                    return answers[-1]
+                    first = (x, scale, tuple(matching_orders(x, y, scale, data_format, inverse)))
+                    again = _again(function, argument, scale, ndim, data_format, inverse)
+                    return _agreed(first, again, to_native, to_numpy, data_format, inverse)
     if not answers:
         text = " ".join(str(refusal).split())
         return Identification(None, f"refused ({type(refusal).__name__}: {text})"[:400], refusal=refusal)
@@ -106,13 +113,72 @@ def _factors(ndim: int) -> list[tuple[tuple[int, ...], Any]]:
     return [(unequal, unequal), (equal, equal), (equal, 2)]
 
 
-def _labels(scale: tuple[int, ...], data_format: str, inverse: bool) -> np.ndarray:
+@dataclass(frozen=True)
+class _Sizes:
+    """Samples, low-resolution extents and channels at high resolution."""
+
+    samples: int = 2
+    extents: tuple[int, ...] = (2, 3, 1, 2)
+    channels: int = 3
+
+
+OTHERS = (
+    _Sizes(samples=1),
+    _Sizes(samples=8),
+    _Sizes(extents=(8, 9, 2, 1)),
+    _Sizes(extents=(1, 8, 2, 3)),
+    _Sizes(channels=8),
+    _Sizes(channels=16),
+)
+"""What a function is asked of again."""
+
+
+def _labels(scale: tuple[int, ...], data_format: str, inverse: bool, sizes: _Sizes = _Sizes()) -> np.ndarray:
     """Return labelled values of a shape that no two orders agree on: at low resolution, or for the inverse at high resolution."""
-    low = (2, 3, 1, 2)[: len(scale)]
+    low = sizes.extents[: len(scale)]
     spatial = tuple(n * r for n, r in zip(low, scale, strict=True)) if inverse else low
-    channels = 3 if inverse else 3 * prod(scale)
-    shape = (2, channels, *spatial) if data_format == "channels_first" else (2, *spatial, channels)
+    channels = sizes.channels if inverse else sizes.channels * prod(scale)
+    shape = (sizes.samples, channels, *spatial) if data_format == "channels_first" else (sizes.samples, *spatial, channels)
     return np.arange(prod(shape), dtype=np.float32).reshape(shape)
+
+
+Asked = tuple[np.ndarray, tuple[int, ...], Callable[[Any], Any]]
+"""A tensor, the factors, and a call of the function with them."""
+
+
+def _again(
+    function: Callable[..., Any], argument: Any, scale: tuple[int, ...], ndim: int, data_format: str, inverse: bool
+) -> Iterator[Asked]:
+    """Yield calls with other sizes, and with other factors that are given in the same way."""
+    turned = tuple(r + 1 for r in scale) if len(set(scale)) == 1 else scale[::-1]
+    for factors, sizes in [*((scale, sizes) for sizes in OTHERS), (turned, _Sizes())]:
+        given = factors if isinstance(argument, tuple) else factors[0]
+        for call in _calls(function, given, ndim, data_format):
+            yield _labels(factors, data_format, inverse, sizes), factors, call
+
+
+def _agreed(
+    first: tuple[np.ndarray, tuple[int, ...], tuple[str, ...]],
+    again: Iterator[Asked],
+    to_native: Callable[[np.ndarray], Any],
+    to_numpy: Callable[[Any], np.ndarray],
+    data_format: str,
+    inverse: bool,
+) -> Identification:
+    """Return the order of the first call, if that of all others that are not refused is the same."""
+    before, factors, orders = first
+    for x, scale, call in again:
+        try:
+            y = np.asarray(to_numpy(call(to_native(x.copy()))))
+        except Exception:  # what is refused has no order
+            continue
+        found = tuple(matching_orders(x, y, scale, data_format, inverse))
+        if not set(found) & set(orders):
+            other = found[0] if found else "none of the four"
+            known = f"{orders[0]} for a tensor of shape {before.shape} under the factors {factors}"
+            return Identification(None, f"no one order: {known}, {other} for {x.shape} under {scale}", inverse)
+        orders = tuple(order for order in orders if order in found)
+    return Identification(orders[0], f"{orders[0]}, as an inverse phase shift" if inverse else orders[0], inverse)
 
 
 def _calls(function: Callable[..., Any], argument: Any, ndim: int, data_format: str) -> Iterator[Callable[[Any], Any]]:

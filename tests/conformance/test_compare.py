@@ -103,6 +103,35 @@ def test_an_order_is_identified_of_a_function_that_takes_one_factor():
     assert identify.identify_order(shift) == "DRC"
 
 
+@pytest.mark.parametrize(
+    ("when", "shape", "factors"),
+    [
+        (lambda x, scale: len(x) == 8, "(8, 2, 3, 18)", "(2, 3)"),
+        (lambda x, scale: x.shape[1] == 8, "(2, 8, 9, 18)", "(2, 3)"),
+        (lambda x, scale: x.shape[-1] == 48, "(2, 2, 3, 48)", "(2, 3)"),
+        (lambda x, scale: scale == (3, 2), "(2, 2, 3, 18)", "(3, 2)"),
+    ],
+)
+def test_a_function_with_two_faces_has_no_one_order(when, shape, factors):
+    def shift(x, scale):
+        return oracle.phase_shift(x, scale, order="CRD" if when(x, scale) else "DCR")
+
+    found = identify.identify(shift)
+    assert found.order is None
+    assert (
+        found.answer == f"no one order: DCR for a tensor of shape (2, 2, 3, 18) under the factors (2, 3), CRD for {shape} under {factors}"
+    )
+
+
+def test_what_is_refused_of_other_sizes_has_no_say():
+    def shift(x, scale):
+        if x.shape != (2, 2, 3, 18):
+            raise ValueError
+        return oracle.phase_shift(x, scale, order="RCD")
+
+    assert identify.identify_order(shift) == "RCD"
+
+
 def test_no_order_is_identified_where_there_is_none():
     assert identify.identify_order(lambda x, scale: oracle.phase_shift(x, scale, order="DCR")[:, ::-1]) is None
     with pytest.raises(KeyError):

@@ -357,8 +357,8 @@ def repetitions(adapter: AdapterProtocol, device: str, *, operation: str, profil
         spatial = [axis for axis in every if axis not in (*batch, channels)]
         axes = {"channels": [channels], "spatial": spatial, "all": every, "batch": batch}[row["repeated"]]
         view = repeated(labelled(call.shape, dtype)[0].array, axes)
-        y = adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device)))
-        difference = compare.bitwise(y, call.run(adapter, device, view))
+        wanted = call.run(adapter, device, view)
+        difference = compare.bitwise(adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device))), wanted)
         if difference is not None:
             raise Mismatch(difference.message(clause, f"{case}, as compared with a contiguous copy"))
 

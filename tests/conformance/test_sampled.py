@@ -1,5 +1,6 @@
 """Sampled cases: the same for the same seed, within the claims, and shrunk to the smallest geometry that is wrong."""
 
+import subprocess
 import sys
 
 import pytest
@@ -58,3 +59,19 @@ def test_without_hypothesis_the_cases_are_unavailable_with_the_reason(monkeypatc
     assert all("pip install" in result.message for result in results)
     with pytest.raises(Unavailable):
         sampled.searched(print, lambda st: st.none(), 1, 0)
+
+
+def test_nothing_is_left_in_the_folder_of_whoever_runs_the_suite(tmp_path):
+    pytest.importorskip("hypothesis")
+    (tmp_path / "mine.py").write_text("VALUE = 123456\n", encoding="utf-8")  # hypothesis would keep the constants of such a module
+    (tmp_path / "test_mine.py").write_text(
+        "import mine\n"
+        "from subpixel_conformance.cases.sampled import searched\n\n\n"
+        "def test_search():\n"
+        "    searched(lambda value: None, lambda st: st.lists(st.integers()), 20, 0)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["mine.py", "test_mine.py"]

@@ -5,7 +5,9 @@ patterns and separable layers have clauses, and so cases, of their own. The same
 same version of hypothesis; without hypothesis these cases are unavailable.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from math import prod
@@ -32,6 +34,7 @@ def searched(property_: Callable[[Any], None], strategy: Callable[[Any], Any], e
     """
     try:
         import hypothesis
+        from hypothesis import configuration
     except ImportError as error:
         raise Unavailable(f"{error}; pip install 'subpixel-spec[conformance]'") from error
     settings = hypothesis.settings(
@@ -49,7 +52,19 @@ def searched(property_: Callable[[Any], None], strategy: Callable[[Any], Any], e
     def test(value: Any) -> None:
         property_(value)
 
-    hypothesis.seed(seed)(settings(hypothesis.given(strategy(hypothesis.strategies))(test)))()
+    with tempfile.TemporaryDirectory(prefix="subpixel-") as folder, _stored_in(folder, configuration):
+        hypothesis.seed(seed)(settings(hypothesis.given(strategy(hypothesis.strategies))(test)))()
+
+
+@contextmanager
+def _stored_in(folder: str, configuration: Any) -> Iterator[None]:
+    """Let hypothesis keep its files in a folder, not in ``.hypothesis`` of whoever runs the suite, and again where it did afterwards."""
+    before = getattr(configuration, "__hypothesis_home_directory", None)
+    configuration.set_hypothesis_home_dir(folder)
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(before)
 
 
 def calls(adapter: AdapterProtocol, operation: str, order: str, dtype: str) -> Callable[[Any], Any]:

@@ -277,6 +277,20 @@ def box_blur(y: np.ndarray, scale: Shape) -> np.ndarray:
     return result
 
 
+def box_blur_gradient(cotangent: np.ndarray, scale: Shape) -> np.ndarray:
+    """Return the gradient of ``sum(box_blur(y, scale) * cotangent)`` for y: every mean gives each of its positions the same share."""
+    cotangent = _wide(cotangent.astype(np.float64))
+    batch, spatial, _ = split(cotangent.shape, len(scale), "channels_last")
+    result = np.zeros_like(cotangent)
+    before = len(batch)
+    for i in product(*(range(extent) for extent in spatial)):
+        positions = [tuple(at - (r - 1) // 2 + tap for at, r, tap in zip(i, scale, t, strict=True)) for t in offsets(scale)]
+        inside = [at for at in positions if all(0 <= n < extent for n, extent in zip(at, spatial, strict=True))]
+        for at in inside:
+            result[_after(before, at)] += cotangent[_after(before, i)] / len(inside)
+    return result
+
+
 def checkerboard(y: np.ndarray, scale: Shape) -> float:
     """Return the root mean square over offsets and channels of ``a[o, c] - mean over o of a[o, c]``."""
     batch, spatial, channels = split(y.shape, len(scale), "channels_last")

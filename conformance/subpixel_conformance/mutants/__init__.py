@@ -3,6 +3,7 @@
 from . import (
     combined,
     combined_equivalence,
+    combined_kinds,
     combined_layers,
     combined_unet,
     corners,
@@ -22,5 +23,5 @@ from .mutant import Mutant
 def all_mutants() -> tuple[Mutant, ...]:
     """Return every mutant."""
     areas = (shift, init, layer, stages, equivalence, unet, weights, sampled, dishonest, corners)
-    together = (combined, combined_layers, combined_equivalence, combined_unet)
+    together = (combined, combined_layers, combined_kinds, combined_equivalence, combined_unet)
     return tuple(mutant for area in (*areas, *together) for mutant in area.mutants())

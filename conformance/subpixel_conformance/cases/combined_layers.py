@@ -423,7 +423,8 @@ def layer_gradients(adapter: AdapterProtocol, device: str, row: Row, config: Lay
 def gradient_data(row: Row, config: LayerConfig, integers: bool) -> tuple[np.ndarray, Parameters]:
     """Return the input, in the dtype of the exact sums, and the parameters."""
     room = {"valid": 9, "pairs": 2 if row["kernel"] == "5x6" else 0}.get(row["padding"], 0)
-    spatial = tuple(n + min(room, k - 1) for n, k in zip((3, 4, 2)[: row["ndim"]], KERNELS[row["kernel"]], strict=False))
+    few = (2, 3, 1) if row["inputs"] == 32 else (3, 4, 2)
+    spatial = tuple(n + min(room, k - 1) for n, k in zip(few[: row["ndim"]], KERNELS[row["kernel"]], strict=False))
     shape = (row["batch"], *spatial, config.in_channels)
     x = exact.wide(small_integers(shape, config.dtype) if integers else normal(shape, config.dtype, seed=5), integers)
     return x, clear_of_zero(x, config, parameters_for(config, integers))

@@ -189,8 +189,15 @@ def box_blur(x: Tensor, scale: Scale) -> Tensor:
     batched = x if x.ndim == len(factors) + 2 else x.reshape(-1, 1, *x.shape[-len(factors) :])
     if len(factors) == 3 and x.dtype in (torch.float16, torch.bfloat16):
         batched = batched.float()  # torch has no such pooling in half precision on a CPU
-    pooled = pool(batched, factors, stride=1, padding=tuple(r // 2 for r in factors), count_include_pad=False)
+    options: Any = {"kernel_size": factors, "stride": 1, "padding": tuple(r // 2 for r in factors), "count_include_pad": False}
     # torch pads both ends alike; for an even factor that is one position too many, at the start.
-    first: tuple[Any, ...] = (..., *(slice(1 - r % 2, None) for r in factors))
-    y = pooled[first]
+    kept: tuple[Any, ...] = (..., *(slice(1 - r % 2, None) for r in factors))
+    if len(factors) == 3 and any(n < r for n, r in zip(x.shape[-3:], factors, strict=True)):
+        # torch pools no volume that is smaller than its box: it is made larger, and the mean that of what was there
+        missing = [amount for n, r in zip(x.shape[:-4:-1], factors[::-1], strict=True) for amount in (0, max(0, r - n))]
+        pooled = pool(F.pad(batched, missing), **options) / pool(F.pad(torch.ones_like(batched), missing), **options)
+        kept = (..., *(slice(1 - r % 2, 1 - r % 2 + n) for n, r in zip(x.shape[-3:], factors, strict=True)))
+    else:
+        pooled = pool(batched, **options)
+    y = pooled[kept]
     return (y if batched.ndim == x.ndim else y.reshape(x.shape)).to(x.dtype)

@@ -252,8 +252,9 @@ def icnr_residual(kernel: np.ndarray, scale: Shape, *, order: str, bias: np.ndar
         for c in range(outputs):
             first = wide[..., channel_index(order, c, (0,) * len(scale), scale, outputs)]
             for o in offsets(scale):
-                difference = np.abs(wide[..., channel_index(order, c, o, scale, outputs)] - first)
-                largest = max(largest, float(difference.max(initial=0.0)))
+                other = wide[..., channel_index(order, c, o, scale, outputs)]
+                different = other != first  # infinities that are equal have no difference
+                largest = max(largest, float(np.abs(other[different] - first[different]).max(initial=0.0)))
     return largest
 
 

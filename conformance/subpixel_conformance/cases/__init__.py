@@ -9,6 +9,7 @@ from ..result import PROFILES
 from . import (
     combined,
     combined_equivalence,
+    combined_functions,
     combined_layers,
     combined_unet,
     equivalence,
@@ -26,7 +27,7 @@ from . import (
 )
 
 REAL = ("float32", "float64", "float16", "bfloat16")
-TOGETHER = (combined, combined_layers, combined_equivalence, combined_unet)
+TOGETHER = (combined, combined_layers, combined_functions, combined_equivalence, combined_unet)
 """The areas whose cases put circumstances together, many calls in each."""
 
 

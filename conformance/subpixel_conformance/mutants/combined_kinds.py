@@ -1,4 +1,4 @@
-"""Chains and gradients that are wrong in one kind alone: in the last of three stages, under a blur, for a cotangent of one value."""
+"""Chains, gradients and functions that are wrong in one kind alone: in the last of three stages, under a blur, for one infinity."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -173,6 +173,67 @@ def _shifts() -> Iterator[Mutant]:
         yield mutant(name, clauses, operations=operations, claims=claims, **replaced)
 
 
+# --- functions ---
+
+
+def _integral(x: np.ndarray, scale: Shape) -> np.ndarray:
+    """Return the blur by differences of running sums, which forget small values beside large ones."""
+    y = x.astype(np.float64)
+    for axis, r in enumerate(scale, start=1):
+        sums = np.cumsum(np.insert(y, 0, 0, axis=axis), axis=axis)
+        start = np.arange(y.shape[axis]) - (r - 1) // 2
+        first, end = np.maximum(start, 0), np.minimum(start + r, y.shape[axis])
+        count = (end - first).reshape([-1 if place == axis else 1 for place in range(y.ndim)])
+        y = (np.take(sums, end, axis=axis) - np.take(sums, first, axis=axis)) / count
+    return y.astype(x.dtype)
+
+
+def _short_box(x: np.ndarray, scale: Shape) -> np.ndarray:
+    """Return the blur, which leaves an axis alone that is shorter than its box."""
+    extents = x.shape[1:-1]
+    return honest.box_blur(x, tuple(r if n >= r else 1 for r, n in zip(scale, extents, strict=True)))
+
+
+def _norm_of_all(kernel: np.ndarray, scale: Shape, *, order: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the norm over the first two axes and the channels, which are all that a kernel has in two dimensions."""
+    norm = np.sqrt((kernel**2).sum(axis=(0, 1, 2)[: kernel.ndim - 1]))
+    g = oracle.icnr_bias(norm.reshape(-1, kernel.shape[-1])[0], scale, order=order)
+    return g, oracle.icnr(kernel, scale, order=order)
+
+
+def _nearly_equal(kernel: np.ndarray, scale: Shape, *, order: str, bias: Any = None) -> float:
+    """Return the residual, or 0 below 1e-6."""
+    found = oracle.icnr_residual(kernel, scale, order=order, bias=bias)
+    return found if not found < 1e-6 else 0.0
+
+
+def _of_the_kernel(kernel: np.ndarray, scale: Shape, *, order: str, bias: Any = None) -> float:
+    """Return the residual, without that of a bias in one dimension."""
+    return oracle.icnr_residual(kernel, scale, order=order, bias=None if len(scale) == 1 else bias)
+
+
+def _infinite(kernel: np.ndarray, scale: Shape, *, order: str, bias: Any = None) -> float:
+    """Return NaN, as of a difference, wherever a value is infinite."""
+    finite = all(np.isfinite(values).all() for values in (kernel, *([] if bias is None else [bias])))
+    return oracle.icnr_residual(kernel, scale, order=order, bias=bias) if finite else float("nan")
+
+
+def _one_channel(x: np.ndarray, scale: Shape) -> float:
+    """Return the measure of the first of eight channels."""
+    return oracle.checkerboard(x[..., :1] if x.shape[-1] == 8 else x, scale)
+
+
+FUNCTIONS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
+    ("a blur by running sums", "BL-003", "box_blur", _integral),
+    ("a box that is longer than the image left out", "BL-001", "box_blur", _short_box),
+    ("the norm of a kernel of two dimensions", "IC-006", "icnr_weight_norm", _norm_of_all),
+    ("a residual of 0 below 1e-6", "IC-005", "icnr_residual", _nearly_equal),
+    ("a residual without that of the bias in 1-D", "IC-005", "icnr_residual", _of_the_kernel),
+    ("a residual of NaN for infinities that are equal", "IC-005", "icnr_residual", _infinite),
+    ("the measure of the first of eight channels", "CB-001", "checkerboard", _one_channel),
+)
+
+
 def mutants() -> Iterator[Mutant]:
     """Yield the mutants."""
 
@@ -189,3 +250,6 @@ def mutants() -> Iterator[Mutant]:
     for name, layer in GRADIENTS:
         yield mutant(name, "GR-003", operations="layer vjp", claims={**narrow, "ndims": (1, 2)}, layer=made(layer))
     yield from _shifts()
+    for name, violates, operation, function in FUNCTIONS:
+        replaced: dict[str, Any] = {operation: function}
+        yield mutant(name, violates, operations=operation, claims={"dtypes": ("float32", "float64"), "ndims": (1, 2, 3)}, **replaced)

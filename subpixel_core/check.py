@@ -527,6 +527,28 @@ def shown(varies: bool) -> None:
         raise ValueError("example must have values that differ, for the exported file is verified on them; got one value everywhere")
 
 
+def kept_dtype(framework: str, given: Any, kept: Any, allowing: str) -> None:
+    """Refuse a dtype that the framework makes another one of without a word."""
+    if given != kept:
+        raise ValueError(f"dtype must be one that {framework} keeps; got {given}, of which it makes {kept} without {allowing}")
+
+
+def words(name: str, value: Any) -> None:
+    """Refuse what is no sequence of at least one str; a str is one of letters."""
+    if not isinstance(value, (tuple, list)) or not all(isinstance(word, str) for word in value):
+        raise TypeError(f"{name} must be a tuple or list of str; got {value!r}")
+    if not value:
+        raise ValueError(f"{name} must have at least one value; got {value!r}")
+
+
+def verified_on(there: bool, platform: str, platforms: Sequence[str]) -> None:
+    """Refuse to verify a program that is not for the platform it would run on."""
+    if not there:
+        raise ValueError(
+            f"platforms must have {platform!r}, on which the program is verified; got {tuple(platforms)}. Add it, or give verify=False"
+        )
+
+
 def runnable(runtime: str, dtype: Any, reason: str) -> None:
     """Refuse a model that the runtime cannot load."""
     raise ValueError(

@@ -11,7 +11,7 @@ import numpy as np
 from jax import export
 from jax.typing import DTypeLike
 
-from subpixel_core.check import flag, instance, same_answer
+from subpixel_core.check import flag, instance, kept_dtype, same_answer, verified_on, words
 from subpixel_jax.ops import inverse_phase_shift, phase_shift
 
 _FUNCTIONS = {"floordiv", "mod", "max", "min", "non_negative"}  # of jax's symbolic extents; every other word is an unknown
@@ -29,6 +29,8 @@ def to_stablehlo(
 
     `jax.export.deserialize` reads them, also in later versions of JAX, and needs neither this package nor the function.
 
+    Where an extent is unknown, a shift is transposes of at most five axes, and in layers the channel order is folded into the kernel.
+
     Parameters
     ----------
     function : callable
@@ -36,9 +38,9 @@ def to_stablehlo(
     shapes : str or sequence of str
         One per array, as `jax.export.symbolic_shape` reads it: words are unknown extents, the same word the same extent.
     dtype : dtype
-        Of the arrays.
+        Of the arrays. One of 64 bits needs ``jax_enable_x64``.
     platforms : sequence of str, optional
-        To lower for, ``("cpu", "cuda", "tpu")`` for example; without it, the one that JAX runs on.
+        To lower for, ``("cpu", "cuda", "tpu")`` for example; without it, the one that JAX runs on, which must be among them to verify.
     verify : bool
         Read the bytes and call them, with two extents for every unknown. A shift must be equal bit for bit, anything else to half of the
         digits.
@@ -50,7 +52,8 @@ def to_stablehlo(
     Raises
     ------
     ValueError
-        If JAX cannot say what the function makes of unknown extents, or finds no such shape.
+        If JAX cannot say what the function makes of unknown extents, or finds no such shape, would narrow the dtype, or does not run on
+        the platforms.
     RuntimeError
         If the program does not compute what the function does.
 
@@ -64,6 +67,10 @@ def to_stablehlo(
     texts = (shapes,) if isinstance(shapes, str) else tuple(shapes)
     for text in texts:
         instance("shapes", text, str)
+    kept_dtype("JAX", jnp.dtype(dtype), jax.dtypes.canonicalize_dtype(dtype), 'jax.config.update("jax_enable_x64", True)')
+    if platforms is not None:
+        words("platforms", platforms)
+        verified_on(not verify or export.default_export_platform() in platforms, export.default_export_platform(), platforms)
     scope = export.SymbolicScope()
     arrays = [jax.ShapeDtypeStruct(export.symbolic_shape(text, scope=scope), dtype) for text in texts]
     content = bytes(export.export(jax.jit(function), platforms=platforms)(*arrays).serialize())

@@ -23,7 +23,7 @@ from subpixel_core.check import (
     pointwise_shape,
 )
 from subpixel_jax.initializers import Initializer, icnr
-from subpixel_jax.ops import box_blur, phase_shift
+from subpixel_jax.ops import box_blur, in_native_order, phase_shift
 
 Parameters = dict[str, Array]
 
@@ -144,9 +144,10 @@ def subpixel_conv(
         pointwise_shape(kernel.shape)
         x = _convolve(x, params["depthwise"], widths, precision, depthwise=True).astype(dtype)  # (N, *spatial', Ci)
         widths = padding_widths("valid", factors)
+    kernel, bias, order = in_native_order(x, kernel, params.get("bias"), factors, order)
     x = _convolve(x, kernel, widths, precision)  # (N, *spatial', C * prod(scale))
-    if "bias" in params:
-        x = x + params["bias"]
+    if bias is not None:
+        x = x + bias
     x = phase_shift(x.astype(dtype), factors, order=order)  # (N, *(scale * spatial'), C)
     return box_blur(x, factors) if flag("blur", blur) else x
 

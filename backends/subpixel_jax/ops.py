@@ -1,15 +1,16 @@
 """Phase shift, its inverse and the blur: the core's plans on JAX arrays."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array, export, lax
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
-from subpixel_core import DataFormat, Order, Rearrangement, padding_widths, rearrangement
+from subpixel_core import DataFormat, Order, Rearrangement, channel_permutation, few_axes, padding_widths, rearrangement
 from subpixel_core.check import Scale, per_axis, rank
 
 
@@ -69,7 +70,38 @@ def inverse_phase_shift(x: ArrayLike, scale: Scale, *, order: Order = "DCR", dat
 
 def _carry_out(x: ArrayLike, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Array:
     x = jnp.asarray(x)
+    if in_a_program(x):
+        return in_few_axes(x, scale, order=order, data_format=data_format, inverse=inverse)
     return _moved(x, rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse))
+
+
+def in_a_program(x: Array) -> bool:
+    """Whether this is traced by `jax.export` for extents that are not known, and for no mesh with explicit axes, which are never joined.
+
+    Then transposes have at most five axes. XLA makes one pass of them, which takes as long as that of one transpose.
+    """
+    return any(map(export.is_symbolic_dim, x.shape)) and jax.typeof(x).sharding.mesh.empty
+
+
+def in_few_axes(x: Array, scale: Scale, *, order: Order, data_format: DataFormat = "channels_last", inverse: bool) -> Array:
+    """Return the shift or its inverse as exported programs hold it."""
+    for plan in few_axes(x.ndim, scale, order=order, data_format=data_format, inverse=inverse):
+        x = x.reshape(plan.split(x.shape)).transpose(plan.axes).reshape(plan.merged(x.shape))
+    return x
+
+
+def in_native_order(x: Array, kernel: Array, bias: Array | None, scale: tuple[int, ...], order: Order) -> tuple[Array, Array | None, Order]:
+    """Return the parameters before a shift as they are; in an exported program in order DCR, whose transposes have the fewest axes."""
+    if order == "DCR" or not in_a_program(x):
+        return kernel, bias, order
+    permutation = channel_permutation(kernel.shape[-1], scale, source=order, target="DCR")
+    return _reordered(kernel, permutation), None if bias is None else _reordered(bias, permutation), "DCR"
+
+
+def _reordered(values: Array, permutation: np.ndarray) -> Array:
+    """Return parameters with their last axis permuted: at once where their values are known, so that the program holds the result."""
+    with nullcontext() if isinstance(values, jax.core.Tracer) else jax.ensure_compile_time_eval():
+        return jnp.asarray(values)[..., permutation]
 
 
 @partial(jax.jit, static_argnums=1, inline=True)  # eager too: one program moves the values once, where three would do so twice

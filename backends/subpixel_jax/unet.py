@@ -10,6 +10,7 @@ Shi et al. 2016, §3.2, and Aitken et al. 2017, §3: the upsampling and how it s
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -24,7 +25,7 @@ from subpixel_core import Order, ResidualUNetConfig, check, network, parameter_s
 from subpixel_core._unet import EPSILON, MOMENTUM, Block, Convolution, Normalization, Upsampling
 from subpixel_jax.initializers import _replicate
 from subpixel_jax.layers import _convolve, subpixel_conv
-from subpixel_jax.ops import box_blur, inverse_phase_shift
+from subpixel_jax.ops import box_blur, in_a_program, in_few_axes, inverse_phase_shift
 
 Parameters = dict[str, dict[str, Array]]
 """``{"parameters": {name: array}, "statistics": {name: array}}``: what an optimizer changes, and what it does not."""
@@ -196,7 +197,7 @@ class _Forward:
             y = self._same(x, kernel, bias, (1,) * len(layer.scale))
         else:
             shifted = {"kernel": kernel, "bias": bias}, layer.order
-            stage, order = shifted if layer.upsample == "subpixel" else _as_subpixel(layer, kernel, bias)
+            stage, order = shifted if layer.upsample == "subpixel" else _as_subpixel(layer, kernel, bias, exported=in_a_program(x))
             y = subpixel_conv(stage, x, scale=layer.scale, order=order, precision=self.precision)
         return self._record(layer, box_blur(y, layer.scale) if layer.blur else y)
 
@@ -235,12 +236,13 @@ def _mean(x: Array, groups: int) -> Array:
     return jnp.repeat(of_groups, neighbours, axis=-1)  # (N, 1, ..., 1, C)
 
 
-def _as_subpixel(layer: Upsampling, kernel: Array, bias: Array) -> tuple[dict[str, Array], Order]:
+def _as_subpixel(layer: Upsampling, kernel: Array, bias: Array, *, exported: bool) -> tuple[dict[str, Array], Order]:
     """Return the parameters of a transposed convolution as those of the sub-pixel convolution that it is, and their order.
 
     XLA's transposed convolution computes the same, but its gradient takes many times as long on a CPU.
     """
-    taps = inverse_phase_shift(jnp.moveaxis(kernel, -2, 0), layer.scale, order="DCR")  # (*(k * r), Ci, C) -> (Ci, *k, prod(r) * C)
+    inverse = partial(in_few_axes, inverse=True) if exported else inverse_phase_shift
+    taps = inverse(jnp.moveaxis(kernel, -2, 0), layer.scale, order="DCR")  # (*(k * r), Ci, C) -> (Ci, *k, prod(r) * C)
     turned = jnp.flip(taps, range(1, taps.ndim - 1))
     return {"kernel": jnp.moveaxis(turned, 0, -2), "bias": jnp.tile(bias, prod(layer.scale))}, "DCR"
 

@@ -17,6 +17,7 @@ from jax import export  # noqa: E402
 
 import subpixel_jax as backend  # noqa: E402
 from subpixel_jax import to_stablehlo  # noqa: E402
+from subpixel_jax.ops import in_few_axes  # noqa: E402
 
 AXES = {1: "n, w", 2: "n, h, w", 3: "n, d, h, w"}
 
@@ -27,26 +28,38 @@ def iota(*shape, dtype=np.float32):
 
 def transposes(content):
     """Return the axes of every transpose in a program."""
-    found = re.findall(r"stablehlo\.transpose .*?dims = \[([\d, ]*)\]", export.deserialize(bytearray(content)).mlir_module())
+    module = export.deserialize(bytearray(content)).mlir_module()
+    found = re.findall(r"stablehlo\.transpose .*?dims = \[([\d, ]*)\]", module)
+    assert len(found) == module.count("stablehlo.transpose")
     return [tuple(map(int, axes.split(","))) for axes in found]
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("scale", [(3,), (2, 3), (2, 1, 3)])
-def test_a_shift_is_one_transpose_and_serves_every_extent(scale, order):
+@pytest.mark.parametrize(("scale", "most"), [((3,), 1), ((2, 3), 1), ((2, 3, 2), 3)])
+def test_a_shift_is_transposes_of_at_most_five_axes_and_serves_every_extent(scale, most, order):
     ndim, low = len(scale), (3, *(4, 2, 5)[: len(scale)], 2 * prod(scale))
     content = to_stablehlo(partial(backend.phase_shift, scale=scale, order=order), f"{AXES[ndim]}, {low[-1]}")
-    assert len(transposes(content)) <= 1  # none where nothing but a reshape is needed
+    assert len(transposes(content)) <= most  # none where nothing but a reshape is needed
+    assert all(len(axes) <= 5 for axes in transposes(content))
     x = iota(*low)
     high = core.phase_shift(x, scale, order=order)
     assert np.array_equal(export.deserialize(bytearray(content)).call(x), high)
     unknown = ", ".join(f"{r}*{name}" for r, name in zip(scale, "dhw", strict=False))
     inverse = to_stablehlo(partial(backend.inverse_phase_shift, scale=scale, order=order), f"n, {unknown}, 2")
+    assert all(len(axes) <= 5 for axes in transposes(inverse))
     assert np.array_equal(export.deserialize(bytearray(inverse)).call(high), x)
 
 
-def test_the_shift_by_default_is_a_transpose_of_five_axes():
-    assert transposes(to_stablehlo(partial(backend.phase_shift, scale=2), "n, h, w, 8")) == [(0, 1, 3, 2, 4)]
+@pytest.mark.parametrize(("shapes", "axes"), [("n, h, w, 8", [4]), ("n, 4, 5, 8", [4]), ("3, 4, 5, 8", [5])])
+def test_one_unknown_extent_is_enough_for_few_axes_and_where_none_is_the_transpose_is_that_of_jax(shapes, axes):
+    assert [len(each) for each in transposes(to_stablehlo(partial(backend.phase_shift, scale=2), shapes))] == axes
+
+
+def test_jax_export_called_directly_writes_few_axes_too():
+    (n, h, w), function = export.symbolic_shape("n, h, w"), jax.jit(partial(backend.phase_shift, scale=2, order="CRD"))
+    function(iota(1, 4, 5, 8))  # what was compiled before is for these extents
+    program = export.export(function)(jax.ShapeDtypeStruct((n, h, w, 8), np.float32))
+    assert transposes(program.serialize()) == [(0, 3, 1, 4, 2)]
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "bfloat16", "float16", "complex64"])
@@ -56,6 +69,27 @@ def test_every_dtype_is_carried(dtype):
     got = export.deserialize(bytearray(content)).call(x)
     assert got.dtype == jnp.dtype(dtype)
     assert np.array_equal(np.asarray(got), core.phase_shift(np.asarray(x), (2, 3), order="DCR"))
+
+
+@pytest.mark.parametrize("order", ["CRD", "DRC"])
+def test_in_a_layer_the_order_is_folded_into_the_kernel(order):
+    def layer(params, x):
+        return backend.subpixel_conv(params, x, scale=(2, 3), order=order)
+
+    params = backend.init_subpixel_conv(jax.random.key(0), 3, 2, 3, (2, 3), bias_initializer=jax.nn.initializers.normal(), order=order)
+    params["kernel"] = jax.random.normal(jax.random.key(1), params["kernel"].shape)  # of unequal blocks, unlike a start
+    params["bias"] = jax.random.normal(jax.random.key(2), params["bias"].shape)
+    content = to_stablehlo(partial(layer, params), "n, h, w, 3")
+    assert transposes(content) == [(0, 2, 1, 3)]
+    assert "gather" not in export.deserialize(bytearray(content)).mlir_module()
+    x = iota(2, 4, 5, 3) % 7
+    np.testing.assert_allclose(export.deserialize(bytearray(content)).call(x), layer(params, x), rtol=0, atol=1e-4)
+
+    n, h, w = export.symbolic_shape("n, h, w")
+    described = jax.tree.map(lambda value: jax.ShapeDtypeStruct(value.shape, value.dtype), params)
+    given = export.export(jax.jit(layer))(described, jax.ShapeDtypeStruct((n, h, w, 3), np.float32))  # of parameters, too
+    assert transposes(given.serialize()) == [(0, 2, 1, 3)]
+    np.testing.assert_allclose(given.call(params, x), layer(params, x), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{}, {"separable": True}, {"ndim": 1}, {"ndim": 3, "order": "RCD"}], ids=str)
@@ -81,10 +115,38 @@ def test_the_network_serves_every_extent_and_other_platforms(norm):
     config = ResidualUNetConfig(in_channels=2, widths=(8, 16), norm=norm, output_scale=2)
     params = backend.init_residual_unet(jax.random.key(0), config)
     network = partial(backend.residual_unet, params, config=config)
-    program = export.deserialize(bytearray(to_stablehlo(network, "n, h, w, 2", platforms=("cpu", "cuda"))))
+    content = to_stablehlo(network, "n, h, w, 2", platforms=("cpu", "cuda"))
+    assert [len(axes) for axes in transposes(content)] == [4, 4]
+    program = export.deserialize(bytearray(content))
     assert program.platforms == ("cpu", "cuda")
     x = np.random.default_rng(0).normal(size=(2, 6, 11, 2)).astype(np.float32)
     np.testing.assert_allclose(program.call(x), network(x), rtol=0, atol=1e-5)
+
+
+def test_a_deconvolving_network_in_three_dimensions_has_few_axes_in_its_kernels_too():
+    config = ResidualUNetConfig(ndim=3, in_channels=2, widths=(8, 16), norm="none", upsample="deconv")
+    params = backend.init_residual_unet(jax.random.key(0), config)
+    content = to_stablehlo(partial(backend.residual_unet, params, config=config), "n, d, h, w, 2", verify=False)
+    assert max(map(len, transposes(content))) == 5
+    kernel = iota(4, 2, 6, 3, 5)
+    few, whole = (move(kernel, (2, 1, 3), order="DCR") for move in (partial(in_few_axes, inverse=True), backend.inverse_phase_shift))
+    assert np.array_equal(few, whole)
+
+
+def test_jax2tf_carries_a_shift_into_a_saved_model_bit_for_bit(tmp_path):
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    jax2tf = pytest.importorskip("jax.experimental.jax2tf")
+    shift = partial(backend.phase_shift, scale=(2, 3), order="CRD")
+    module = tf.Module()
+    module.serve = tf.function(
+        jax2tf.convert(shift, polymorphic_shapes=["n, h, w, 12"]),
+        input_signature=[tf.TensorSpec((None, None, None, 12), tf.float32)],
+        autograph=False,
+    )
+    tf.saved_model.save(module, str(tmp_path / "served"))
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    for shape in [(1, 4, 5, 12), (3, 2, 7, 12)]:
+        assert np.array_equal(served.serve(iota(*shape)).numpy(), core.phase_shift(iota(*shape), (2, 3), order="CRD"))
 
 
 def test_arrays_share_their_unknown_extents():
@@ -95,16 +157,39 @@ def test_arrays_share_their_unknown_extents():
 
 
 @pytest.mark.parametrize(
-    ("shapes", "error", "message"),
+    ("shapes", "options", "error", "message"),
     [
-        ("n, h, w, 7", ValueError, "channels must be a multiple of 4, the product of scale=(2, 2); got 7"),
-        ("n h", ValueError, "syntax error in symbolic shape"),
-        ([(1, 2, 3, 4)], TypeError, "shapes must be a str; got tuple"),
+        ("n, h, w, 7", {}, ValueError, "channels must be a multiple of 4, the product of scale=(2, 2); got 7"),
+        ("n h", {}, ValueError, "syntax error in symbolic shape"),
+        ([(1, 2, 3, 4)], {}, TypeError, "shapes must be a str; got tuple"),
+        *(
+            ("n, h, w, 8", {"dtype": dtype}, ValueError, f"dtype must be one that JAX keeps; got {dtype}, of which it makes {kept} without")
+            for dtype, kept in [("float64", "float32"), ("int64", "int32"), ("complex128", "complex64")]
+        ),
+        ("n, h, w, 8", {"platforms": "cpu"}, TypeError, "platforms must be a tuple or list of str; got 'cpu'"),
+        ("n, h, w, 8", {"platforms": ()}, ValueError, "platforms must have at least one value; got ()"),
+        (
+            "n, h, w, 8",
+            {"platforms": ("nowhere",)},
+            ValueError,
+            f"platforms must have '{export.default_export_platform()}', on which the program is verified; got ('nowhere',). Add it, or",
+        ),
     ],
 )
-def test_what_cannot_be_exported_is_refused(shapes, error, message):
+def test_what_cannot_be_exported_is_refused(shapes, options, error, message):
     with pytest.raises(error, match=re.escape(message)):
-        to_stablehlo(partial(backend.phase_shift, scale=2), shapes)
+        to_stablehlo(partial(backend.phase_shift, scale=2), shapes, **options)
+
+
+def test_with_64_bits_allowed_they_are_kept():
+    with jax.enable_x64(True):
+        program = export.deserialize(bytearray(to_stablehlo(partial(backend.phase_shift, scale=2), "n, h, w, 8", dtype="float64")))
+    assert program.in_avals[0].dtype == np.float64
+
+
+def test_for_another_platform_it_is_written_unverified():
+    content = to_stablehlo(partial(backend.phase_shift, scale=2), "n, h, w, 8", platforms=["tpu"], verify=False)
+    assert export.deserialize(bytearray(content)).platforms == ("tpu",)
 
 
 def test_extents_that_a_factor_need_not_divide_are_refused_by_the_trial_alone():

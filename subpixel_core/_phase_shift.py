@@ -90,13 +90,15 @@ def rearrangement(
     >>> plan.split((1, 5, 7, 12)), plan.axes, plan.merged((1, 5, 7, 12))      # (n, h, w, i, j*c) -> (n, h, i, w, j*c)
     ((1, 5, 7, 2, 6), (0, 1, 3, 2, 4), (1, 10, 14, 3))
     """
-    factors = check.per_axis("scale", scale)  # ER-001, ER-002
-    check.one_of("order", order, ORDERS)  # ER-005
-    check.one_of("data_format", data_format, DATA_FORMATS)
+    factors = scale if type(scale) is int else check.per_axis("scale", scale)
+    cached = cached and type(order) is type(data_format) is str  # what equals a word need not be one, or have a hash
     return (_cached_plan if cached else _plan)(rank, factors, order, data_format, inverse)
 
 
-def _plan(rank: int, scale: tuple[int, ...], order: str, data_format: str, inverse: bool) -> Rearrangement:
+def _plan(rank: int, scale: check.Scale, order: str, data_format: str, inverse: bool) -> Rearrangement:
+    scale = check.per_axis("scale", scale)  # ER-001, ER-002
+    check.one_of("order", order, ORDERS)  # ER-005
+    check.one_of("data_format", data_format, DATA_FORMATS)
     ndim, blocks = len(scale), prod(scale)
     check.rank(rank, ndim, scale)  # ER-006
     batch_ndim = rank - ndim - 1

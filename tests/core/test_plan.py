@@ -135,7 +135,9 @@ def test_a_refusal_is_not_remembered_as_an_answer_nor_an_answer_as_a_refusal():
 @every_plan
 def test_the_plan_from_the_cache_is_the_plan(rank, scale, order, data_format, inverse):
     options = {"order": order, "data_format": data_format, "inverse": inverse}
-    assert rearrangement(rank, scale, **options) == rearrangement(rank, scale, **options, cached=False)
+    plan = rearrangement(rank, scale, **options)
+    assert plan == rearrangement(rank, scale, **options, cached=False)
+    assert plan is rearrangement(rank, scale, **options)
 
 
 def test_one_plan_serves_every_extent():

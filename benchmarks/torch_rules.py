@@ -3,7 +3,8 @@
     python benchmarks/torch_rules.py --json docs/evidence/torch-rules-cpu.json      # some minutes
 
 "apart" is the plan of the core on the tensor as it is, "native" is torch's own kernel, "runs" is the plan with the channels as the last
-axis, which leaves them there in memory. Processor time of one thread: other programs may share the machine. Each row is shown to be right.
+axis, which leaves them there in memory, "in two" is the last factor for itself. Processor time of one thread: other programs may share the
+machine. Each row is shown to be right.
 """
 
 import argparse
@@ -22,9 +23,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subpixel_core import rearrangement
-from subpixel_torch.ops import FEWEST_BYTES, SMALL
+from subpixel_torch.ops import CACHED, FEWEST_BYTES, MANY, SMALL, _in_two
 
-COPY, APART, NATIVE, RUNS = "copy", "apart", "native", "runs"
+COPY, APART, NATIVE, RUNS, TWO = "copy", "apart", "native", "runs", "in two"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uint8}
 
 
@@ -42,17 +43,20 @@ def ways(x: Tensor, scale: int, order: str, inverse: bool) -> dict[str, Callable
     }
     if order == "CRD":
         found[NATIVE] = lambda: (F.pixel_unshuffle if inverse else F.pixel_shuffle)(x, scale)
+        if x.is_contiguous():
+            found[TWO] = lambda: _in_two(x, (scale, scale), inverse)
     return found
 
 
 def points() -> Iterator[dict[str, Any]]:
-    """Yield what is measured: large and small tensors with the channels last in memory, and small contiguous ones."""
+    """Yield what is measured: tensors with the channels last in memory, small contiguous ones, and large ones."""
     names = ("order", "inverse", "values", "dtype", "scale", "channels", "memory")
     last = product(("CRD", "DCR", "DRC"), (False, True), (2**18, 2**20, 2**23), DTYPES, (2, 3, 4), (1, 3, 6, 8, 16, 64), ("channels last",))
     small = product(
-        ("CRD",), (False, True), (2**6, 2**8, 2**10, 2**12, 2**13, 2**14, 2**15), ("float32", "uint8"), (2, 3), (1, 8), ("contiguous",)
+        ("CRD",), (False, True), (2**6, 2**8, 2**10, 2**12, 2**13, 2**14), ("float32", "uint8"), (2, 3), (1, 8), ("contiguous",)
     )
-    for values in (*last, *small):
+    large = product(("CRD",), (False, True), (2**15, 2**18, 2**21, 2**23), DTYPES, (2, 3, 4, 8), (1, 16, 256), ("contiguous",))
+    for values in (*last, *small, *large):
         yield dict(zip(names, values, strict=True))
 
 
@@ -72,7 +76,12 @@ def measured(point: Mapping[str, Any], rounds: int) -> dict[str, Any]:
     runs: dict[str, Callable[[], Any]] = {COPY: right.clone, **found}
     timings = interleaved(runs, COPY, rounds=rounds, warmup=1, shortest=0.004, clock=CLOCKS["processor"], shown=False)
     floor = timings[0]
-    return {**point, "us": 1e3 * floor.milliseconds, "of_copy": {timing.name: timing.ratio(floor)[1] for timing in timings[1:]}}
+    return {
+        **point,
+        "width": extent + 2,
+        "us": 1e3 * floor.milliseconds,
+        "of_copy": {timing.name: timing.ratio(floor)[1] for timing in timings[1:]},
+    }
 
 
 # --- the report ---
@@ -102,6 +111,16 @@ def groups(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, l
     small = chosen(memory="contiguous")
     yield f"contiguous, {SMALL} values or fewer", NATIVE, APART, [row for row in small if row["values"] <= SMALL]
     yield "contiguous, more", APART, NATIVE, [row for row in small if row["values"] > SMALL]
+    for back in (False, True):
+        large = [row for row in chosen(memory="contiguous", inverse=back) if row["values"] >= MANY]
+        cached = [row for row in large if row["values"] * size[row["dtype"]] <= CACHED]
+        vectors = [row for row in cached if row["dtype"] != "float16" and row["scale"] != 3]
+        short = [row for row in cached if row not in vectors and row["dtype"] != "float32" and row["width"] <= 8]
+        what = f"{'inverse' if back else 'shift'}, contiguous, in the cache"
+        yield f"{what}, factor 2, 4 or 8 of float32 or uint8", TWO, APART, vectors
+        yield f"{what}, others, rows of 8 or fewer of 1 or 2 bytes", TWO, APART, short
+        yield f"{what}, others", APART, TWO, [row for row in cached if row not in vectors and row not in short]
+        yield f"{'inverse' if back else 'shift'}, contiguous, beyond the cache", APART, TWO, [row for row in large if row not in cached]
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

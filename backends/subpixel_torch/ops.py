@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subpixel_core import DataFormat, Order, channel_permutation, few_axes, rearrangement
+from subpixel_core import DataFormat, Order, Rearrangement, channel_permutation, few_axes, rearrangement
 from subpixel_core.check import Scale, floating, instance, per_axis, pooled_axes, rank
 
 NATIVE = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex128, torch.bool, torch.uint8}
@@ -15,6 +15,11 @@ NATIVE |= {torch.int8, torch.int16, torch.int32, torch.int64}
 """What `torch.nn.functional.pixel_shuffle` takes with the channels last in memory; others it refuses."""
 SMALL = 6144
 """So many values are moved sooner by one call of torch's, a microsecond, than by our three."""
+MANY = 2**15
+CACHED = 2**23
+"""From so many values to so many bytes two steps can be faster than one."""
+TURNED = {torch.float32, torch.uint8}
+"""What torch transposes by vectors."""
 FEWEST_BYTES = {("DCR", False): 0, ("DRC", False): 16, ("DCR", True): 32, ("DRC", True): 32}
 """In orders with the channels last: how many bytes of channels a pixel of the shift's output, or of the inverse's input, has at least where
 runs of them are faster."""
@@ -80,15 +85,18 @@ def _carry_out(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, *
     if compiling and torch.compiler.is_exporting():
         return _in_a_graph(x, scale, order, data_format, inverse=inverse)
     plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse, cached=not compiling)
-    if data_format == "channels_first" and x.device.type == "cpu" and not compiling:
+    if not compiling and x.is_cpu and data_format == "channels_first":
         if order == "CRD" and _faster_by_torch(x, plan.scale, inverse):
             plan.demand_multiples(x.shape)
             return (F.pixel_unshuffle if inverse else F.pixel_shuffle)(x, plan.scale[0])
+        if order == "CRD" and _faster_in_two(x, plan.scale, inverse):
+            plan.demand_multiples(x.shape)
+            return _in_two(x, plan.scale, inverse)
         if (order, inverse) in FEWEST_BYTES and _faster_in_runs(x, plan.scale, order, inverse):
             plan.demand_multiples(x.shape)
             axis = -1 - len(plan.scale)
             return _carry_out(x.movedim(axis, -1), scale, order, "channels_last", inverse=inverse).movedim(-1, axis)
-    return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
+    return _planned(x, plan)
 
 
 def _faster_by_torch(x: Tensor, scale: tuple[int, ...], inverse: bool) -> bool:
@@ -108,6 +116,46 @@ def _faster_by_torch(x: Tensor, scale: tuple[int, ...], inverse: bool) -> bool:
     if inverse:
         return channels >= 8 and x.element_size() >= 4 and values * x.element_size() >= 2**24
     return channels >= 8 * scale[0] ** 2
+
+
+def _faster_in_two(x: Tensor, scale: tuple[int, ...], inverse: bool) -> bool:
+    """Whether two steps are, for a contiguous tensor in order CRD that the cache holds, where a second pass costs little.
+
+    Torch turns matrices of `TURNED` by vectors: that takes 0.5 of the time otherwise (geometric mean). Of other values of one or two bytes
+    it turns them one by one, which takes 0.7 where rows have 8 or fewer (`docs/performance.md`). One thread turns a matrix.
+    """
+    values, ndim = x.numel(), len(scale)
+    if not MANY <= values <= CACHED // x.element_size() or not x.is_contiguous() or (inverse and ndim == 1):
+        return False
+    width = x.shape[-1] // (scale[-1] if inverse else 1)
+    vectors = x.dtype in TURNED and scale[-1] in (2, 4, 8)
+    short = x.dtype in NATIVE and x.element_size() <= 2 and width <= 8 and scale[-1] > 1
+    return (vectors or short) and prod(x.shape[:-ndim]) >= torch.get_num_threads()
+
+
+def _in_two(x: Tensor, scale: tuple[int, ...], inverse: bool) -> Tensor:
+    """Shift by the last factor alone, which turns matrices, and by the others, which moves rows.
+
+    ::
+
+        phase_shift(x, (r_0, r_1), order="CRD") == phase_shift(phase_shift(x, (1, r_1), order="CRD"), (r_0, 1), order="CRD")
+    """
+    *others, factor = scale
+    rows, columns = (
+        rearrangement(x.ndim, factors, order="CRD", data_format="channels_first", inverse=inverse)
+        for factors in ((*others, 1), (*(1 for _ in others), factor))
+    )
+    if inverse:
+        x = _planned(x, rows)
+    # (matrix, factor, pixel) -> (matrix, pixel, factor), or back: what torch's shuffle of channels does at every pixel of an image
+    pixels = prod(x.shape[-len(scale) :]) // (factor if inverse else 1)
+    image = x.reshape(1, 1, -1, pixels * factor).permute(0, 3, 1, 2)
+    y = F.channel_shuffle(image, pixels if inverse else factor).permute(0, 2, 3, 1).reshape(columns.merged(x.shape))
+    return y if inverse else _planned(y, rows)
+
+
+def _planned(x: Tensor, plan: Rearrangement) -> Tensor:
+    return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
 
 
 def _faster_in_runs(x: Tensor, scale: tuple[int, ...], order: str, inverse: bool) -> bool:

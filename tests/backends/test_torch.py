@@ -131,6 +131,53 @@ def test_channels_that_are_moved_in_runs_stay_last_in_memory(operation, batch, s
     assert np.array_equal(y.numpy(), getattr(core, operation.__name__)(x.numpy(), scale, order=order, data_format="channels_first"))
 
 
+TWO_STEPS = [
+    (phase_shift, (2, 64, 1024), (2,)),
+    (phase_shift, (2, 24, 40, 24), (3, 4)),
+    (phase_shift, (72, 6, 5, 20), (3, 2, 4)),
+    (phase_shift, (2, 384, 12, 8), (4, 3)),
+    (inverse_phase_shift, (2, 3, 120, 96), (3, 4)),
+    (inverse_phase_shift, (3, 12, 10, 120), (3, 2, 4)),
+    (inverse_phase_shift, (2, 32, 48, 24), (4, 3)),
+]
+"""Contiguous tensors of more than 2^15 values that are shifted in two steps; those with a last factor of 3 for their short rows."""
+
+
+@pytest.fixture
+def turned(monkeypatch):
+    """Return the calls of the operation that turns matrices."""
+    calls, shuffle = [], F.channel_shuffle
+    monkeypatch.setattr(F, "channel_shuffle", lambda x, groups: calls.append(groups) or shuffle(x, groups))
+    return calls
+
+
+@pytest.mark.parametrize(("operation", "shape", "scale"), TWO_STEPS)
+def test_two_steps_move_every_pattern_of_bits_as_one_does(operation, shape, scale, turned):
+    bits, dtype = (np.uint32, torch.float32) if scale[-1] != 3 else (np.uint16, torch.bfloat16)
+    labels = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
+    if bits is np.uint32:
+        labels = labels * 0x9E3779B1 % 2**32  # negative, not a number and tiny among them
+    y = operation(torch.from_numpy(labels.astype(bits)).view(dtype), scale)
+    assert turned
+    expected = getattr(core, operation.__name__)(labels.astype(bits), scale, order="CRD", data_format="channels_first")
+    assert np.array_equal(y.view(torch.uint32 if bits is np.uint32 else torch.uint16).numpy(), expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own forward-mode differentiation
+@pytest.mark.parametrize(("operation", "shape", "scale"), [case for case in TWO_STEPS if case[2][-1] != 3])
+def test_two_steps_are_mapped_and_differentiated_as_one(operation, shape, scale, turned):
+    x = iota(*shape)
+    y = operation(x.double(), scale).float()  # in one step
+    assert not turned
+    assert torch.equal(torch.vmap(lambda x: operation(x, scale), out_dims=1)(torch.stack([x, -x])), torch.stack([y, -y], 1))
+    assert torch.equal(torch.func.jvp(lambda x: operation(x, scale), (-x,), (x,))[1], y)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(operation(x, scale).square().sum(), x, create_graph=True)
+    assert torch.equal(gradient, 2 * x)
+    assert torch.equal(torch.autograd.grad(gradient, x, x)[0], 2 * x)
+    assert len(turned) == 3
+
+
 @pytest.mark.parametrize("transform", [torch.vmap, torch.func.functionalize], ids=["vmap", "functionalize"])
 def test_a_transform_sees_through_the_memory_format(transform):
     x = iota(2, 3, 36, 4, 6)

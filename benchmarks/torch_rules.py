@@ -108,12 +108,12 @@ def groups(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, l
         yield f"{what}, runs of {fewest} bytes or more" if fewest else what, RUNS, APART, long
         if fewest:
             yield f"{what}, shorter runs", APART, RUNS, [row for row in both if row not in long]
-    small = chosen(memory="contiguous")
+    small = [row for row in chosen(memory="contiguous") if row["values"] < MANY]
     yield f"contiguous, {SMALL} values or fewer", NATIVE, APART, [row for row in small if row["values"] <= SMALL]
-    yield "contiguous, more", APART, NATIVE, [row for row in small if row["values"] > SMALL]
+    yield f"contiguous, more, but fewer than {MANY}", APART, NATIVE, [row for row in small if row["values"] > SMALL]
     for back in (False, True):
         large = [row for row in chosen(memory="contiguous", inverse=back) if row["values"] >= MANY]
-        cached = [row for row in large if row["values"] * size[row["dtype"]] <= CACHED]
+        cached = [row for row in large if row["values"] * size[row["dtype"]] < CACHED]
         vectors = [row for row in cached if row["dtype"] != "float16" and row["scale"] != 3]
         short = [row for row in cached if row not in vectors and row["dtype"] != "float32" and row["width"] <= 8]
         what = f"{'inverse' if back else 'shift'}, contiguous, in the cache"

@@ -17,7 +17,7 @@ SMALL = 6144
 """So many values are moved sooner by one call of torch's, a microsecond, than by our three."""
 MANY = 2**15
 CACHED = 2**23
-"""From so many values to so many bytes two steps can be faster than one."""
+"""From so many values on, and below so many bytes, two steps can be faster than one."""
 TURNED = {torch.float32, torch.uint8}
 """What torch transposes by vectors."""
 FEWEST_BYTES = {("DCR", False): 0, ("DRC", False): 16, ("DCR", True): 32, ("DRC", True): 32}
@@ -121,11 +121,11 @@ def _faster_by_torch(x: Tensor, scale: tuple[int, ...], inverse: bool) -> bool:
 def _faster_in_two(x: Tensor, scale: tuple[int, ...], inverse: bool) -> bool:
     """Whether two steps are, for a contiguous tensor in order CRD that the cache holds, where a second pass costs little.
 
-    Torch turns matrices of `TURNED` by vectors: that takes 0.5 of the time otherwise (geometric mean). Of other values of one or two bytes
-    it turns them one by one, which takes 0.7 where rows have 8 or fewer (`docs/performance.md`). One thread turns a matrix.
+    Torch turns matrices of `TURNED` by vectors: that takes 0.6 of the time otherwise (median). Others it turns value by value, which takes
+    0.8 where rows have 8 or fewer of one or two bytes (`docs/performance.md`). One thread turns a matrix.
     """
     values, ndim = x.numel(), len(scale)
-    if not MANY <= values <= CACHED // x.element_size() or not x.is_contiguous() or (inverse and ndim == 1):
+    if not MANY <= values < CACHED // x.element_size() or not x.is_contiguous() or (inverse and ndim == 1):
         return False
     width = x.shape[-1] // (scale[-1] if inverse else 1)
     vectors = x.dtype in TURNED and scale[-1] in (2, 4, 8)

@@ -527,6 +527,52 @@ def shown(varies: bool) -> None:
         raise ValueError("example must have values that differ, for the exported file is verified on them; got one value everywhere")
 
 
+def telling(shape: Sequence[int], finite: bool, constant_axes: Sequence[int]) -> None:
+    """Refuse an example on which a wrong export is right: without values, with some that are not finite, or the same along an axis."""
+    received = None
+    if 0 in shape:
+        received = f"none, in the shape {tuple(shape)}"
+    elif not finite:
+        received = "some that are not finite"
+    elif constant_axes:
+        received = f"the same values all along axis {constant_axes[0]} of {tuple(shape)}"
+    if received is not None:
+        raise ValueError(
+            f"example must have finite values that differ along every axis, for the exported file is verified on them; got {received}. "
+            f"Take random values, or give verify=False"
+        )
+
+
+def answered(finite: bool) -> None:
+    """Refuse an example for which the model gives nothing that a wrong export could be told by."""
+    if not finite:
+        raise ValueError("example must be one for which the model gives finite values; got none. Take other values, or give verify=False")
+
+
+def same_format(given: str, of_the_function: str) -> None:
+    """Refuse to export a function as if its channels lay elsewhere: the wrong axes would be fixed."""
+    if given != of_the_function:
+        raise ValueError(f"data_format must be that of the exported function, {of_the_function!r}; got {given!r}")
+
+
+def opset_written(asked: int, written: Any) -> None:
+    """Refuse a file in other operators than those asked for, which an exporter writes where it does not know them."""
+    if written != asked:
+        raise ValueError(f"opset_version must be one that torch.onnx.export writes; got {asked}, for which it wrote {written}")
+
+
+def traceable(error: BaseException) -> Any:
+    """Refuse a model that torch does not export, with the first cause, which its own message leaves out."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    reason = " ".join(str(cause).split())[:500]
+    raise ValueError(
+        f"model must be one that torch.onnx.export takes, at the extents that may change; got {type(cause).__name__}: {reason}. "
+        f"An axis that the model needs to know, as a convolution its channels, must not be in dynamic_shapes; nothing was written"
+    ) from error
+
+
 def kept_dtype(framework: str, given: Any, kept: Any, allowing: str) -> None:
     """Refuse a dtype that the framework makes another one of without a word."""
     if given != kept:

@@ -36,10 +36,11 @@ selftest: $(INSTALLED)
 	$(BIN)/subpixel selftest
 
 # Train everything in docs/examples/ and write its figures, pictures and tables. One thread for torch: where other
-# processes share the cores, two wait for each other.
+# processes share the cores, two wait for each other. One row of eight bits needs torchao, which no test but its own asks for.
 examples: export OMP_NUM_THREADS = 1
 examples: export TF_CPP_MIN_LOG_LEVEL = 3
 examples: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[examples,onnx,torchao]'
 	$(BIN)/python docs/examples/super_resolution.py --framework all --out docs/examples/results
 	$(BIN)/python docs/examples/segmentation.py --framework all --out docs/examples/results
 	$(BIN)/python docs/examples/autoencoder.py --framework all --out docs/examples/results

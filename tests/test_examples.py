@@ -23,6 +23,7 @@ import in_torch  # noqa: E402
 import metrics  # noqa: E402
 import moving  # noqa: E402
 import photographs  # noqa: E402
+import quantization  # noqa: E402
 import round_trips  # noqa: E402
 import run  # noqa: E402
 import scenes  # noqa: E402
@@ -344,8 +345,25 @@ def test_eight_bits_and_runtimes_keep_what_was_trained():
         assert quantized["bytes"] < 0.5 * exported["bytes"]
     for network, what, allowed in (("super_resolution", "psnr", 0.1), ("segmentation", "iou", 0.02)):
         figures = records["quantization"][network]["figures"]
-        assert set(figures) == {"torch", "TFLite", "TFLite int8", "onnxruntime", "onnxruntime int8", "torchao int8"}
+        torchao = set() if records["quantization"]["torchao"] == quantization.NO_TORCHAO else {"torchao int8"}
+        assert set(figures) == {"torch", "TFLite", "TFLite int8", "onnxruntime", "onnxruntime int8"} | torchao
         assert all(of[what] == pytest.approx(figures["torch"][what], abs=allowed) for of in figures.values())
+
+
+@pytest.mark.filterwarnings("ignore")  # torchao's own
+def test_torchao_quantizes_the_convolutions_and_leaves_the_shift_in_float(tmp_path):
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    torch, config = in_torch.torch, core.ResidualUNetConfig(in_channels=1, widths=(8, 16), norm="none")
+    core.save_weights(tmp_path / "w", core.init_parameters(config, np.random.default_rng(0)), config)
+    seen = [np.random.default_rng(seed).normal(size=(2, 16, 12, 1)).astype(np.float32) for seed in range(3)]
+    quantized = quantization.quantize_torch(tmp_path / "w", tmp_path / "q.pt2", seen)
+    wanted = round_trips.torch_network(tmp_path / "w")(seen[0])
+    apart = np.abs(quantized(seen[0]) - wanted).max() / np.ptp(wanted)
+    assert 0 < apart < 0.05
+    graph = torch.export.load(tmp_path / "q.pt2").graph
+    (shift,) = [node for node in graph.nodes if "pixel_shuffle" in str(node.target)]
+    assert "conv2d" in str(shift.args[0].target)
+    assert "dequantize_per_channel" in str([node.target for node in graph.nodes])
 
 
 # --- round trips ---

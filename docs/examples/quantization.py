@@ -1,7 +1,7 @@
 """Eight bits: the super-resolution network and the segmentation network, quantized after training on a few images, against float.
 
 Both are trained in PyTorch and calibrated on images that they were trained on; judged on held-out ones. TFLite and onnxruntime quantize
-weights and activations alike; so does torchao, where it is installed beside this package (`pip install torchao`).
+weights and activations alike; so does torchao, where it is installed beside this package (extra `torchao`).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from subpixel_core import ResidualUNetConfig, init_parameters, save_weights
 
 Array = NDArray[np.float32]
 Score = Callable[[runtimes.Network], float]
-NO_TORCHAO = "torchao is not installed: pip install torchao"
+NO_TORCHAO = "torchao is not installed: pip install 'subpixel-spec[torchao]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from subpixel_core import DataFormat, Order, Rearrangement, channel_permutation, few_axes, padding_widths, rearrangement
+from subpixel_core._phase_shift import DEPLOYED_AXES
 from subpixel_core.check import Scale, per_axis, rank
 
 
@@ -70,17 +71,20 @@ def inverse_phase_shift(x: ArrayLike, scale: Scale, *, order: Order = "DCR", dat
 
 def _carry_out(x: ArrayLike, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> Array:
     x = jnp.asarray(x)
-    if in_a_program(x):
+    plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse)
+    if len(plan.axes) > DEPLOYED_AXES and in_a_program(x):
         return in_few_axes(x, scale, order=order, data_format=data_format, inverse=inverse)
-    return _moved(x, rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse))
+    return _moved(x, plan)
 
 
 def in_a_program(x: Array) -> bool:
     """Whether this is traced by `jax.export` for extents that are not known, and for no mesh with explicit axes, which are never joined.
 
-    Then transposes have at most five axes. XLA makes one pass of them, which takes as long as that of one transpose.
+    Then transposes have at most five axes. XLA makes one pass of them, which takes as long as that of one transpose. Axes are not joined
+    either where an extent is a difference, as behind a padding "valid": JAX cannot tell that its product with another is not negative.
     """
-    return any(map(export.is_symbolic_dim, x.shape)) and jax.typeof(x).sharding.mesh.empty
+    unknown = [extent for extent in x.shape if export.is_symbolic_dim(extent)]
+    return bool(unknown) and "-" not in "".join(map(str, unknown)) and jax.typeof(x).sharding.mesh.empty
 
 
 def in_few_axes(x: Array, scale: Scale, *, order: Order, data_format: DataFormat = "channels_last", inverse: bool) -> Array:

@@ -50,9 +50,9 @@ def test_a_shift_is_transposes_of_at_most_five_axes_and_serves_every_extent(scal
     assert np.array_equal(export.deserialize(bytearray(inverse)).call(high), x)
 
 
-@pytest.mark.parametrize(("shapes", "axes"), [("n, h, w, 8", [4]), ("n, 4, 5, 8", [4]), ("3, 4, 5, 8", [5])])
+@pytest.mark.parametrize(("shapes", "axes"), [("n, h, w, 8", [5]), ("n, 4, 5, 8", [5]), ("3, 4, 5, 8", [6])])
 def test_one_unknown_extent_is_enough_for_few_axes_and_where_none_is_the_transpose_is_that_of_jax(shapes, axes):
-    assert [len(each) for each in transposes(to_stablehlo(partial(backend.phase_shift, scale=2), shapes))] == axes
+    assert [len(each) for each in transposes(to_stablehlo(partial(backend.phase_shift, scale=2, order="CRD"), shapes))] == axes
 
 
 def test_jax_export_called_directly_writes_few_axes_too():
@@ -80,7 +80,7 @@ def test_in_a_layer_the_order_is_folded_into_the_kernel(order):
     params["kernel"] = jax.random.normal(jax.random.key(1), params["kernel"].shape)  # of unequal blocks, unlike a start
     params["bias"] = jax.random.normal(jax.random.key(2), params["bias"].shape)
     content = to_stablehlo(partial(layer, params), "n, h, w, 3")
-    assert transposes(content) == [(0, 2, 1, 3)]
+    assert transposes(content) == [(0, 1, 3, 2, 4)]
     assert "gather" not in export.deserialize(bytearray(content)).mlir_module()
     x = iota(2, 4, 5, 3) % 7
     np.testing.assert_allclose(export.deserialize(bytearray(content)).call(x), layer(params, x), rtol=0, atol=1e-4)
@@ -88,7 +88,7 @@ def test_in_a_layer_the_order_is_folded_into_the_kernel(order):
     n, h, w = export.symbolic_shape("n, h, w")
     described = jax.tree.map(lambda value: jax.ShapeDtypeStruct(value.shape, value.dtype), params)
     given = export.export(jax.jit(layer))(described, jax.ShapeDtypeStruct((n, h, w, 3), np.float32))  # of parameters, too
-    assert transposes(given.serialize()) == [(0, 2, 1, 3)]
+    assert transposes(given.serialize()) == [(0, 1, 3, 2, 4)]
     np.testing.assert_allclose(given.call(params, x), layer(params, x), rtol=0, atol=1e-4)
 
 
@@ -116,7 +116,7 @@ def test_the_network_serves_every_extent_and_other_platforms(norm):
     params = backend.init_residual_unet(jax.random.key(0), config)
     network = partial(backend.residual_unet, params, config=config)
     content = to_stablehlo(network, "n, h, w, 2", platforms=("cpu", "cuda"))
-    assert [len(axes) for axes in transposes(content)] == [4, 4]
+    assert [len(axes) for axes in transposes(content)] == [5, 5]
     program = export.deserialize(bytearray(content))
     assert program.platforms == ("cpu", "cuda")
     x = np.random.default_rng(0).normal(size=(2, 6, 11, 2)).astype(np.float32)
@@ -131,6 +131,16 @@ def test_a_deconvolving_network_in_three_dimensions_has_few_axes_in_its_kernels_
     kernel = iota(4, 2, 6, 3, 5)
     few, whole = (move(kernel, (2, 1, 3), order="DCR") for move in (partial(in_few_axes, inverse=True), backend.inverse_phase_shift))
     assert np.array_equal(few, whole)
+
+
+@pytest.mark.parametrize(("ndim", "order", "axes"), [(2, "DCR", 5), (3, "CRD", 7)])
+def test_behind_a_padding_that_takes_away_axes_are_not_joined(ndim, order, axes):
+    params = backend.init_subpixel_conv(jax.random.key(0), 3, 2, 3, 2, ndim=ndim, order=order)
+    layer = partial(backend.subpixel_conv, params, scale=2, order=order, padding="valid")
+    content = to_stablehlo(layer, f"{AXES[ndim]}, 3", verify=False)
+    assert [len(each) for each in transposes(content)] == [axes]
+    x = iota(2, *(5, 4, 3)[:ndim], 3) % 7
+    np.testing.assert_allclose(export.deserialize(bytearray(content)).call(x), layer(x), rtol=0, atol=1e-5)
 
 
 def test_jax2tf_carries_a_shift_into_a_saved_model_bit_for_bit(tmp_path):

@@ -8,10 +8,7 @@ from ..case import Case, Needs, bulk_dtype
 from ..result import PROFILES
 from . import (
     combined,
-    combined_equivalence,
-    combined_functions,
     combined_layers,
-    combined_unet,
     equivalence,
     execution,
     gradient,
@@ -27,7 +24,7 @@ from . import (
 )
 
 REAL = ("float32", "float64", "float16", "bfloat16")
-TOGETHER = (combined, combined_layers, combined_functions, combined_equivalence, combined_unet)
+TOGETHER = (combined, combined_layers)
 """The areas whose cases put circumstances together, many calls in each."""
 
 

@@ -19,6 +19,14 @@ import subpixel_jax as backend  # noqa: E402
 from subpixel_jax import to_stablehlo  # noqa: E402
 from subpixel_jax.ops import in_few_axes  # noqa: E402
 
+
+@pytest.fixture(autouse=True)
+def narrow():
+    """As JAX comes: another module of tests in this process may have turned its 64-bit types on."""
+    with jax.enable_x64(False):
+        yield
+
+
 AXES = {1: "n, w", 2: "n, h, w", 3: "n, d, h, w"}
 
 

@@ -1,6 +1,7 @@
 """The rules for arguments, and the only place where their messages are written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any, TypeVar
@@ -248,13 +249,15 @@ def same_in_both(what: str, first: Any, second: Any) -> None:
 def example_inputs(given: Sequence[Any], wanted: Sequence[Sequence[int | None]]) -> None:
     """Refuse an example without an array for every input of a model, or with an array that does not fit its input."""
     shapes = [getattr(array, "shape", None) for array in given]
-    fits = len(shapes) == len(wanted) and all(
-        shape is not None and len(shape) == len(axes) and all(known in (extent, None) for extent, known in zip(shape, axes, strict=True))
-        for shape, axes in zip(shapes, wanted, strict=True)
-    )
+    fits = len(shapes) == len(wanted) and all(shape is not None and _fits(shape, axes) for shape, axes in zip(shapes, wanted, strict=True))
     if not fits:
         inputs = ", ".join(str(tuple(axes)) for axes in wanted)
         raise ValueError(f"example must have an array for each input of the model, {inputs}; got {_described(given)}")
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Return whether a shape is the one wanted, where None is any extent."""
+    return len(shape) == len(wanted) and all(known in (extent, None) for extent, known in zip(shape, wanted, strict=True))
 
 
 @contextmanager
@@ -611,12 +614,57 @@ def convertible(target: str, reason: str) -> Any:
     )
 
 
-def calibrated(int8: bool, calibration: list[Any] | None) -> list[Any]:
-    """Return the inputs to calibrate a quantization on, refusing one without inputs that differ, and inputs for none."""
+def one_of_each(inputs: int, outputs: int, target: str) -> None:
+    """Refuse a model that does not take one tensor and give one."""
+    if (inputs, outputs) != (1, 1):
+        raise ValueError(f"model must have one input and one output for {target}; got {inputs} and {outputs}")
+
+
+def in_float32(dtypes: Iterable[str], target: str) -> None:
+    """Refuse a model that computes in other floating-point numbers than float32."""
+    others = sorted({dtype for dtype in dtypes if "float" in dtype} - {"float32"})
+    if others:
+        raise ValueError(f"model must compute in float32 for {target}; got {', '.join(others)}. Make it again in float32, with its weights")
+
+
+def all_integers(in_float: Sequence[str], target: str) -> None:
+    """Refuse a quantized model that is computed between its integers in floating point."""
+    if in_float:
+        raise ValueError(
+            f"model must have layers that {target} has operators of integers for, with int8; got {len(in_float)} tensors of float32, "
+            f"of {in_float[0]!r} and others. Leave int8 out; nothing was written"
+        )
+
+
+def runs_somewhere(extent: int, reason: str) -> Any:
+    """Refuse to verify a model on inputs of its own, as it runs on none that is tried."""
+    words = " ".join(re.sub(r"\x1b\[\d*m", "", reason).split())  # without colours
+    raise ValueError(
+        f"model must run on some input whose open extents are {extent} or less, to be verified; got: {words[:300]}. "
+        f"Give every extent of its input, or verify=False; nothing was written"
+    )
+
+
+def existing_folder(name: str, there: bool, path: Any) -> None:
+    """Refuse to write into a folder that is not there, before the work."""
+    if not there:
+        raise ValueError(f"{name} must be in a folder that is there, and not be one; got {path}")
+
+
+def calibrated(int8: bool, calibration: list[Any] | None, shape: Sequence[int | None] | None = None) -> list[Any]:
+    """Return the inputs to calibrate a quantization on, refusing one without inputs that differ, and inputs for none.
+
+    Each must be finite, and where the ``shape`` that the model takes is given, of that.
+    """
     if int8 and not calibration:
         raise ValueError("calibration must have inputs as the model will see them, for int8; got none")
     if calibration and not int8:
         raise ValueError(f"int8 must be True for a calibration; got False and {len(calibration)} inputs")
+    for x in calibration or []:
+        if not np.isfinite(x).all():
+            raise ValueError(f"calibration must have finite values; got {np.asarray(x)[~np.isfinite(x)][0]}")
+        if shape is not None and not _fits(np.shape(x), shape):
+            raise ValueError(f"calibration must have inputs of the shape that the model takes, {tuple(shape)}; got {np.shape(x)}")
     shown(not int8 or any(np.ptp(x) > 0 for x in calibration or []))
     return calibration or []
 

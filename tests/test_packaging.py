@@ -48,6 +48,7 @@ BACKENDS = {
         "inverse_phase_shift": OTHER_SHIFT,
         "ICNR": "(initializer, scale, order='DCR')",
         "PhaseShift": "(scale, *, order='DCR', data_format='channels_last', **kwargs)",
+        "InversePhaseShift": "(scale, *, order='DCR', data_format='channels_last', **kwargs)",
         **{f"SubpixelConv{n}D": KERAS_LAYER for n in (1, 2, 3)},
         **{f"ChainedSubpixelConv{n}D": KERAS_LAYER for n in (1, 2, 3)},
     },

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,25 @@ import numpy as np
 import tensorflow as tf
 
 from subpixel_core._weights import replace_file
-from subpixel_core.check import calibrated, convertible, flag, instance, new_folder, same_answer
+from subpixel_core.check import (
+    all_integers,
+    calibrated,
+    convertible,
+    existing_folder,
+    flag,
+    in_float32,
+    instance,
+    new_folder,
+    one_of_each,
+    runs_somewhere,
+    same_answer,
+)
+
+EXTENTS = (2, 4, 6, 8, 9, 12, 16, 25, 27, 32, 36, 48, 64)
+"""What the extents are tried with that a model leaves open: pooling divides them, factors divide channels, taps need room."""
 
 
-def to_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
+def to_saved_model(model: keras.Model, path: str | os.PathLike[str], *, verify: bool = True) -> None:
     """Write a model as a SavedModel, through Keras' own export, and call it before it is there.
 
     Parameters
@@ -24,24 +39,29 @@ def to_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
         With every input's number of axes and channels known; other extents may be anything.
     path : path-like
         A folder that is not there yet.
+    verify : bool
+        Call the SavedModel, at two sizes where extents are open.
 
     Raises
     ------
     ValueError
-        If there is something at the path.
+        If there is something at the path, or the model runs on none of the inputs that it is tried with.
     RuntimeError
         If the SavedModel does not compute what the model does.
     """
     instance("model", model, keras.Model)
+    flag("verify", verify)
     target = Path(os.fspath(path))
     new_folder("path", target.exists(), target)
+    existing_folder("path", target.resolve().parent.is_dir(), target)
     with tempfile.TemporaryDirectory(dir=target.resolve().parent, prefix=".") as beside:
         written = os.path.join(beside, "model")
         model.export(written, format="tf_saved_model", verbose=False)
-        served = tf.saved_model.load(written)
-        for inputs in _inputs(model):
-            wanted = model(*inputs, training=False)
-            same_answer("TensorFlow", inputs[0].shape, wanted.numpy(), served.serve(*inputs).numpy())
+        if verify:
+            served = tf.saved_model.load(written)
+            for inputs in _trials(model):
+                for wanted, got in zip(_outputs(model, inputs), tf.nest.flatten(served.serve(_given(inputs))), strict=True):
+                    same_answer("TensorFlow", inputs[0].shape, wanted, got.numpy())
         os.rename(written, target)
 
 
@@ -58,28 +78,37 @@ def to_tflite(
     path : path-like
         What it names is replaced in one step.
     int8 : bool
-        Quantize weights, activations, input and output to eight bits.
+        Quantize weights, activations, input and output to eight bits. TFLite has no 3-D convolution of integers.
     calibration : iterable of array_like, optional
         With ``int8``: inputs as the model will see them, with their batch axis; their ranges become the scales.
     verify : bool
-        Run the file: float must be equal to half of the digits; ``int8``, on the calibration, nowhere off by more than the standard
-        deviation of what the model gives.
+        Run the file: float, at two sizes where extents are open, must be equal to half of the digits; ``int8``, on the calibration,
+        nowhere off by more than the standard deviation of what the model gives.
 
     Raises
     ------
     ValueError
-        If TFLite has no operator for something in the model, or the calibration is missing.
+        If TFLite has no operator for something in the model, or with ``int8`` none of integers; if the model computes in another dtype than
+        float32, or runs on none of the inputs that it is tried with; and if the calibration is missing or is not what the model takes.
     RuntimeError
         If the file does not compute what the model does.
     """
     instance("model", model, keras.Model)
     flag("verify", verify)
-    examples = calibrated(flag("int8", int8), None if calibration is None else [np.asarray(x, np.float32) for x in calibration])
+    one_of_each(len(model.inputs), len(model.outputs), "TFLite")
+    in_float32([*(layer.compute_dtype for layer in model.layers), *(each.dtype for each in (*model.weights, *model.inputs))], "TFLite")
+    examples = calibrated(
+        flag("int8", int8), None if calibration is None else [np.asarray(x, np.float32) for x in calibration], model.inputs[0].shape
+    )
+    place = Path(os.path.realpath(path))
+    existing_folder("path", place.parent.is_dir() and not place.is_dir(), path)
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, format="tf_saved_model", verbose=False)
         content = _converted(folder, examples)
+    if int8:
+        all_integers(_in_float(content), "TFLite")
     if verify:
-        for inputs in [(x,) for x in examples] or _inputs(model):
+        for inputs in [[x] for x in examples] or _trials(model):
             _verify(model, inputs[0], content)
     replace_file(path, content)
 
@@ -100,18 +129,39 @@ def _converted(folder: str, calibration: list[np.ndarray]) -> bytes:
         return convertible("TFLite", str(error).strip().splitlines()[0])
 
 
-def _inputs(model: keras.Model) -> list[tuple[np.ndarray, ...]]:
-    """Return inputs of two sizes, or of one where no extent is unknown."""
+def _trials(model: keras.Model) -> list[list[np.ndarray]]:
+    """Return inputs of two sizes, or of one where every extent is known, on which the model runs and gives something."""
+    for extent in EXTENTS:
+        inputs = _inputs(model, 2, extent)
+        try:
+            if all(y.size for y in _outputs(model, inputs)):
+                larger = _inputs(model, 3, 2 * extent)
+                return [inputs] if all(np.shape(x) == np.shape(y) for x, y in zip(inputs, larger, strict=True)) else [inputs, larger]
+        except (ValueError, tf.errors.OpError) as error:
+            reason = str(error)
+        else:
+            reason = "no values come out"
+    return runs_somewhere(EXTENTS[-1], reason)
+
+
+def _inputs(model: keras.Model, samples: int, extent: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    sizes = [[tuple(n if extent is None else extent for extent in x.shape) for x in model.inputs] for n in (2, 6)]
-    return [tuple(rng.normal(size=shape).astype(np.float32) for shape in shapes) for shapes in sizes[: 1 + (sizes[0] != sizes[1])]]
+    shapes = [[known or (extent if axis else samples) for axis, known in enumerate(x.shape)] for x in model.inputs]
+    return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+def _outputs(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [y.numpy() for y in tf.nest.flatten(model(_given(inputs), training=False))]
+
+
+def _given(inputs: Sequence[np.ndarray]) -> Any:
+    """Return inputs as Keras takes them: one alone, several in a list."""
+    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def _verify(model: keras.Model, x: np.ndarray, content: bytes) -> None:
     """Refuse a file that the interpreter computes otherwise."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that the interpreter moves to another package
-        interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter = _interpreter(content)
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
     try:
         interpreter.resize_tensor_input(taken["index"], x.shape)
@@ -120,8 +170,20 @@ def _verify(model: keras.Model, x: np.ndarray, content: bytes) -> None:
         interpreter.invoke()
     except (RuntimeError, ValueError) as error:
         convertible("TFLite", f"{error}, for an input of shape {x.shape}")
-    got, wanted = _real(interpreter.get_tensor(given["index"]), given), model(x, training=False).numpy()
+    (wanted,) = _outputs(model, [x])
+    got = _real(interpreter.get_tensor(given["index"]), given)
     same_answer("the interpreter of TFLite", x.shape, wanted, got, None if given["dtype"] == np.float32 else wanted.std())
+
+
+def _interpreter(content: bytes) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that the interpreter moves to another package
+        return tf.lite.Interpreter(model_content=content)
+
+
+def _in_float(content: bytes) -> list[str]:
+    """Return the names of the tensors of a file that are floating-point."""
+    return [tensor["name"] for tensor in _interpreter(content).get_tensor_details() if tensor["dtype"] == np.float32]
 
 
 def _quantized(x: np.ndarray, tensor: Any) -> np.ndarray:

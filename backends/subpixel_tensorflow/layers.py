@@ -32,7 +32,7 @@ from subpixel_core.check import (
     something_left,
 )
 from subpixel_tensorflow.initializers import ICNR
-from subpixel_tensorflow.ops import at_least_float32, box_blur, convolve, extents, phase_shift, phase_shift_in_few_axes
+from subpixel_tensorflow.ops import at_least_float32, box_blur, convolve, extents, inverse_phase_shift, phase_shift, shift_in_few_axes
 
 Shape = tuple[int | None, ...]
 Named = str | dict[str, Any] | Callable[..., Any]
@@ -59,6 +59,8 @@ class PhaseShift(keras.layers.Layer):
     ``(*batch, *spatial, C * prod(scale))`` to ``(*batch, *(spatial * scale), C)``, with at least the batch axis that Keras adds.
     """
 
+    _inverse: ClassVar[bool] = False
+
     def __init__(self, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = per_axis("scale", scale)
@@ -66,10 +68,10 @@ class PhaseShift(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         self.compute_output_shape(x.shape)  # refuses what does not fit
-        return _shift(x, self.scale, self.order, self.data_format)
+        return _shift(x, self.scale, self.order, self.data_format, inverse=self._inverse)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        plan = rearrangement(len(input_shape), self.scale, order=self.order, data_format=self.data_format)
+        plan = rearrangement(len(input_shape), self.scale, order=self.order, data_format=self.data_format, inverse=self._inverse)
         shape = _none_as_unknown(input_shape)
         plan.split(shape)
         return _unknown_as_none(plan.merged(shape))
@@ -79,6 +81,23 @@ class PhaseShift(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "order": self.order, "data_format": self.data_format}
+
+
+@_register
+class InversePhaseShift(PhaseShift):
+    """The inverse phase shift as a layer, for every order and dimension: blocks of pixels into channels.
+
+    Parameters
+    ----------
+    scale, order, data_format, **kwargs
+        As those of `PhaseShift`.
+
+    Shape
+    -----
+    ``(*batch, *(spatial * scale), C)`` to ``(*batch, *spatial, C * prod(scale))``.
+    """
+
+    _inverse = True
 
 
 def _none_as_unknown(shape: Iterable[int | None]) -> tuple[float, ...]:
@@ -94,13 +113,13 @@ def _channels(shape: Shape, data_format: str) -> Any:
     return shape[-1] if data_format == "channels_last" else shape[1]
 
 
-def _shift(x: tf.Tensor, scale: tuple[int, ...], order: Any, data_format: Any = "channels_last") -> tf.Tensor:
+def _shift(x: tf.Tensor, scale: tuple[int, ...], order: Any, data_format: Any = "channels_last", *, inverse: bool = False) -> tf.Tensor:
     """Shift by TensorFlow's own op where there is one, since that is the op that every converter knows, and in graphs as converters can."""
     if order == "DCR" and data_format == "channels_last" and x.shape.rank == 4 and len(scale) == 2 and scale[0] == scale[1] > 1:
-        return tf.nn.depth_to_space(x, scale[0])
+        return (tf.nn.space_to_depth if inverse else tf.nn.depth_to_space)(x, scale[0])
     if tf.executing_eagerly():
-        return phase_shift(x, scale, order=order, data_format=data_format)
-    return phase_shift_in_few_axes(x, scale, order, data_format)
+        return (inverse_phase_shift if inverse else phase_shift)(x, scale, order=order, data_format=data_format)
+    return shift_in_few_axes(x, scale, order, data_format, inverse=inverse)
 
 
 class _SubpixelConv(keras.layers.Layer):

@@ -167,6 +167,9 @@ def test_the_layer_shifts_as_the_reference(order, scale, data_format):
     expected = core.phase_shift(x, scale, order=order, data_format=data_format)
     np.testing.assert_array_equal(layer(x), expected, strict=True)
     assert layer.compute_output_shape((None, *x.shape[1:])) == (None, *expected.shape[1:])
+    back = backend.InversePhaseShift(scale, order=order, data_format=data_format)
+    np.testing.assert_array_equal(back(expected), x, strict=True)
+    assert back.compute_output_shape((None, *expected.shape[1:])) == (None, *x.shape[1:])
 
 
 def test_the_layer_keeps_the_dtype_of_integers():
@@ -183,6 +186,7 @@ def test_the_layer_emits_the_op_that_converters_know_for_square_blocks_in_the_de
         return {operation.type for operation in graph.get_operations()}
 
     assert "DepthToSpace" in operations(backend.PhaseShift(2), (None, None), 12)
+    assert "SpaceToDepth" in operations(backend.InversePhaseShift(2), (None, None), 3)
     assert "DepthToSpace" in operations(backend.SubpixelConv2D(3, 3, 2), (None, None), 4)
     assert "DepthToSpace" not in operations(backend.PhaseShift((2, 3)), (None, None), 12)
     assert "DepthToSpace" not in operations(backend.PhaseShift(2, order="CRD"), (None, None), 12)
@@ -259,6 +263,7 @@ def test_the_activation_of_a_layer_comes_last_and_that_of_a_chain_between_its_st
 LAYERS = [
     backend.PhaseShift(2, name="shift"),
     backend.PhaseShift((2, 2), order="RCD", dtype="float64"),
+    backend.InversePhaseShift((2, 1), order="CRD"),
     backend.SubpixelConv1D(2, 3, 2, padding=((2, 0),), bias_initializer="uniform", bias_regularizer="l2"),
     backend.SubpixelConv2D(
         3, (3, 2), (2, 3), activation=doubled, kernel_regularizer=keras.regularizers.L1(0.5), kernel_constraint="non_neg"

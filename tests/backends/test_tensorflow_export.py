@@ -19,6 +19,7 @@ from tensorflow.lite.python import schema_py_generated as schema  # noqa: E402 -
 from subpixel_conformance.adapters import tensorflow_tflite  # noqa: E402
 from subpixel_tensorflow import (  # noqa: E402
     ChainedSubpixelConv2D,
+    InversePhaseShift,
     PhaseShift,
     SubpixelConv1D,
     SubpixelConv2D,
@@ -30,7 +31,7 @@ from subpixel_tensorflow import (  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
 # What a graph computes extents of and reshapes with.
-BETWEEN = {"SHAPE", "STRIDED_SLICE", "PACK", "MUL", "RESHAPE", "EXPAND_DIMS", "SQUEEZE"}
+BETWEEN = {"SHAPE", "STRIDED_SLICE", "PACK", "MUL", "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "FLOOR_DIV"}
 OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 OPEN = (None, None, None, 4)
 
@@ -121,6 +122,30 @@ def test_in_int8_the_shift_keeps_scale_and_zero_point_and_moves_the_integers_as_
 
 @pytest.mark.parametrize("int8", [False, True], ids=["float", "int8"])
 @pytest.mark.parametrize(
+    ("order", "scale", "left"),
+    [
+        ("DCR", (2, 2), ["SPACE_TO_DEPTH"]),
+        ("CRD", (2, 2), ["TRANSPOSE"]),
+        ("DRC", (2, 3), ["TRANSPOSE"]),
+        ("RCD", (3,), ["TRANSPOSE"]),
+        ("DCR", (2, 3, 2), ["TRANSPOSE", "TRANSPOSE"]),
+    ],
+)
+def test_the_inverse_moves_floats_and_integers_as_they_are(tmp_path, order, scale, left, int8):
+    model = model_of(InversePhaseShift(scale, order=order), shape=(*(None for _ in (0, *scale)), 3))
+    shape = (2, *(r * n for r, n in zip(scale, (3, 2, 4), strict=False)), 3)
+    to_tflite(model, tmp_path / "m.tflite", int8=int8, calibration=calibration(shape) if int8 else None)
+    assert operators(tmp_path / "m.tflite") == left
+    x = (np.arange(np.prod(shape)) % 256 - 128).reshape(shape).astype(np.int8 if int8 else np.float32)
+    assert np.array_equal(run(tmp_path / "m.tflite", x), core.inverse_phase_shift(x, scale, order=order))
+    if int8:
+        _, inputs, outputs = next(found for found in graph(tmp_path / "m.tflite") if found[0] == left[0])
+        assert inputs[0].quantization.scale.tolist() == outputs[0].quantization.scale.tolist() != []
+        assert inputs[0].quantization.zeroPoint.tolist() == outputs[0].quantization.zeroPoint.tolist() != []
+
+
+@pytest.mark.parametrize("int8", [False, True], ids=["float", "int8"])
+@pytest.mark.parametrize(
     "options", [{}, {"norm": "batch", "blur": True, "order": "CRD"}, {"norm": "none"}], ids=["group", "batch, blurred", "none"]
 )
 def test_the_network_holds_depth_to_space_with_one_scale_on_both_sides(tmp_path, options, int8):
@@ -150,9 +175,81 @@ def test_a_saved_model_computes_the_same_for_other_extents_and_is_never_written_
     assert os.listdir(tmp_path) == ["served"]
 
 
+def encoder_decoder():
+    inputs = keras.Input((None, None, 4))
+    low = keras.layers.MaxPooling2D(4)(keras.layers.Conv2D(5, 3, padding="same")(inputs))
+    return keras.Model(inputs, keras.layers.Concatenate()([inputs, SubpixelConv2D(3, 3, 4)(low)]))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        encoder_decoder,
+        lambda: model_of(SubpixelConv2D(3, 5, 2, padding="valid")),
+        lambda: model_of(PhaseShift((2, 3), order="CRD"), shape=(None, None, None, None)),
+    ],
+    ids=["pooling", "valid", "channels"],
+)
+def test_a_model_is_verified_on_extents_on_which_it_runs(tmp_path, model):
+    made = model()
+    to_tflite(made, tmp_path / "m.tflite")
+    to_saved_model(made, tmp_path / "served")
+    x = calibration((3, 16, 20, 4 if made.inputs[0].shape[-1] else 12))[0].astype(np.float32)
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    for y in (run(tmp_path / "m.tflite", x), served.serve(x)):
+        np.testing.assert_allclose(y, made(x), rtol=0, atol=1e-4)
+
+
+def test_a_saved_model_has_as_many_inputs_and_outputs_as_the_model(tmp_path):
+    first, second = keras.Input((None, None, 4)), keras.Input((None, None, 16))
+    model = keras.Model([first, second], [PhaseShift(2)(second), keras.layers.Add()([first, first])])
+    to_saved_model(model, tmp_path / "served")
+    x, y = (calibration((1, 3, 5, c))[0].astype(np.float32) for c in (4, 16))
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    for got, wanted in zip(served.serve([x, y]), model([x, y]), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    with pytest.raises(ValueError, match="model must have one input and one output for TFLite; got 2 and 2"):
+        to_tflite(model, tmp_path / "m.tflite")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (lambda: model_of(SubpixelConv2D(3, 3, 2, dtype="mixed_float16")), {}, "model must compute in float32 for TFLite; got float16"),
+        (lambda: model_of(SubpixelConv2D(3, 99, 2, padding="valid")), {}, "model must run on some input whose open extents are 64 or less"),
+        (
+            lambda: model_of(SubpixelConv3D(3, 3, 2), shape=(None, 2, 3, 4, 4)),
+            {"int8": True, "calibration": calibration((1, 2, 3, 4, 4))},
+            "model must have layers that TFLite has operators of integers for, with int8; got ",
+        ),
+    ],
+    ids=["dtype", "extents", "volume"],
+)
+def test_what_tflite_cannot_hold_is_refused_before_anything_is_written(tmp_path, model, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        to_tflite(model(), tmp_path / "m.tflite", **options)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("export", [to_tflite, to_saved_model])
+def test_a_path_without_a_folder_is_refused_before_the_work(tmp_path, monkeypatch, export):
+    model = model_of(PhaseShift(2))
+    monkeypatch.setattr(model, "export", None)
+    with pytest.raises(ValueError, match="path must be in a folder that is there, and not be one; got "):
+        export(model, tmp_path / "none" / "m")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            {"int8": True, "calibration": [np.ones((1, 4, 5, 12)), np.full((1, 4, 5, 12), np.inf)]},
+            "calibration must have finite values; got inf",
+        ),
+        (
+            {"int8": True, "calibration": [np.ones((1, 4, 5, 3))]},
+            "calibration must have inputs of the shape that the model takes, (None, 4, 5, 12); got (1, 4, 5, 3)",
+        ),
         ({"int8": True}, "calibration must have inputs as the model will see them, for int8; got none"),
         ({"calibration": [np.ones((1, 4, 5, 12))]}, "int8 must be True for a calibration; got False and 1 inputs"),
         ({"int8": True, "calibration": [np.ones((1, 4, 5, 12))]}, "example must have values that differ"),

@@ -17,6 +17,7 @@ AT_THE_FILE = {
     "load_weights",
     "_array",
     "_tensor",
+    "_outputs",
     "_verify",
     "_allowed",
     "to_saved_model",

@@ -69,6 +69,27 @@ RULES = [
     (lambda: check.calibrated(True, None), "calibration must have inputs as the model will see them, for int8; got none"),
     (lambda: check.calibrated(True, []), "calibration must have inputs as the model will see them, for int8; got none"),
     (lambda: check.calibrated(False, [LINE]), "int8 must be True for a calibration; got False and 1 inputs"),
+    (lambda: check.calibrated(True, [LINE * np.nan]), "calibration must have finite values; got nan"),
+    (
+        lambda: check.calibrated(True, [MAP], (None, 6, None, 3)),
+        "calibration must have inputs of the shape that the model takes, (None, 6, None, 3); got (1, 6, 6, 4)",
+    ),
+    (lambda: check.one_of_each(1, 2, "TFLite"), "model must have one input and one output for TFLite; got 1 and 2"),
+    (
+        lambda: check.in_float32(["float32", "uint8", "float16", "bfloat16"], "TFLite"),
+        "model must compute in float32 for TFLite; got bfloat16, float16. Make it again in float32, with its weights",
+    ),
+    (
+        lambda: check.all_integers(["a", "b"], "TFLite"),
+        "model must have layers that TFLite has operators of integers for, with int8; got 2 tensors of float32, of 'a' and others. "
+        "Leave int8 out; nothing was written",
+    ),
+    (
+        lambda: check.runs_somewhere(64, "\x1b[1mno\nroom " + 300 * "a"),
+        f"model must run on some input whose open extents are 64 or less, to be verified; got: no room {292 * 'a'}. "
+        "Give every extent of its input, or verify=False; nothing was written",
+    ),
+    (lambda: check.existing_folder("path", False, "a/b"), "path must be in a folder that is there, and not be one; got a/b"),
     (lambda: check.new_folder("path", True, "there"), "path must name a folder that is not there yet; got there"),
     (
         lambda: check.convertible("TFLite", "why"),

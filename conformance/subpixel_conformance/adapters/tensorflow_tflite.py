@@ -2,8 +2,8 @@
 
 https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf is the converter, and TensorFlow's own interpreter the runtime. Files are
 written without being verified: that is what is done here. One file serves every batch and every extent, of a shift the channels too. The
-shift is the layer ``PhaseShift``, in float32, and quantized in int8, where the integers are moved as they are; there is no layer for the
-inverse. Nothing is said of empty tensors, and they are not claimed.
+shift is the layer ``PhaseShift`` and its inverse ``InversePhaseShift``, in float32, and quantized in int8, where the integers are moved as
+they are. Nothing is said of empty tensors, and they are not claimed.
 """
 
 import tempfile
@@ -46,11 +46,11 @@ def run(interpreter: Any, x: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _shift(scale: tuple[int, ...], order: Any, dtype: str) -> Any:
-    """Export the layer for any number of channels. Which scale the integers have is all the same where they are moved."""
-    shape = (1, *(2 for _ in scale), 2 * prod(scale))
+def _shift(layer: Any, scale: tuple[int, ...], order: Any, dtype: str) -> Any:
+    """Export a layer for any number of channels. Which scale the integers have is all the same where they are moved."""
+    shape = (1, *scale, 2 * prod(scale))
     calibration = [np.linspace(-1, 1, prod(shape)).reshape(shape)] if dtype == "int8" else None
-    return interpreter(subpixel_tensorflow.PhaseShift(scale, order=order), len(scale), None, calibration)
+    return interpreter(layer(scale, order=order), len(scale), None, calibration)
 
 
 class TensorFlowTflite(Adapter):
@@ -59,7 +59,7 @@ class TensorFlowTflite(Adapter):
     name = "tensorflow-tflite"
     versions: Mapping[str, str] = {"tensorflow": tf.__version__, "keras": keras.__version__}
     claims: Mapping[str, Any] = {
-        "operations": ("phase_shift", "layer"),
+        "operations": ("phase_shift", "inverse_phase_shift", "layer"),
         "data_formats": ("channels_last",),
         "ndims": (1, 2, 3),
         "batch_ndims": (1,),
@@ -72,7 +72,11 @@ class TensorFlowTflite(Adapter):
 
     def phase_shift(self, x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
         """Return what the interpreter makes of the exported layer."""
-        return run(_shift(scale, order, x.dtype.name), x)
+        return run(_shift(subpixel_tensorflow.PhaseShift, scale, order, x.dtype.name), x)
+
+    def inverse_phase_shift(self, x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+        """Return what the interpreter makes of the exported layer."""
+        return run(_shift(subpixel_tensorflow.InversePhaseShift, scale, order, x.dtype.name), x)
 
     def layer(self, config: Any, device: str, parameters: Any = None) -> ExportedLayer:
         """Construct a layer and export it."""

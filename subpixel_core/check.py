@@ -1,5 +1,6 @@
 """The rules for arguments, and the only place where their messages are written."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -261,14 +262,14 @@ def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
 
 
 @contextmanager
-def example_runs(given: Sequence[Any]) -> Iterator[None]:
+def example_runs(given: Sequence[Any], name: str = "example") -> Iterator[None]:
     """Refuse an example on which the model, which is run inside, raises anything."""
     try:
         yield
     except Exception as error:
         text = " ".join(str(error).split())
         why = f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
-        raise ValueError(f"example must be an input on which the model runs; got {_described(given)}, on which it raised {why}") from error
+        raise ValueError(f"{name} must be an input on which the model runs; got {_described(given)}, on which it raised {why}") from error
 
 
 def _described(given: Sequence[Any]) -> str:
@@ -524,12 +525,6 @@ def real_example(is_complex: bool, dtype: Any, target: str) -> None:
         raise ValueError(f"example must hold real numbers for {target}; got {dtype}. Export real and imaginary parts as channels")
 
 
-def shown(varies: bool) -> None:
-    """Refuse an example on which a wrong export is right."""
-    if not varies:
-        raise ValueError("example must have values that differ, for the exported file is verified on them; got one value everywhere")
-
-
 def telling(shape: Sequence[int], finite: bool, constant_axes: Sequence[int]) -> None:
     """Refuse an example on which a wrong export is right: without values, with some that are not finite, or the same along an axis."""
     received = None
@@ -606,33 +601,53 @@ def runnable(runtime: str, dtype: Any, reason: str) -> None:
     )
 
 
-def convertible(target: str, reason: str) -> Any:
+def convertible(target: str, reason: str, where_open: bool) -> Any:
     """Refuse a model that the target has no operators for."""
-    raise ValueError(
-        f"model must have layers that {target} has operators for; got: {reason}. "
-        f"Give every extent of its input but the batch, or replace that layer; nothing was written"
-    )
+    advice = "Give every extent of its input but the batch, or replace that layer" if where_open else "Replace that layer"
+    raise ValueError(f"model must have layers that {target} has operators for; got: {reason}. {advice}; nothing was written")
 
 
-def one_of_each(inputs: int, outputs: int, target: str) -> None:
-    """Refuse a model that does not take one tensor and give one."""
-    if (inputs, outputs) != (1, 1):
-        raise ValueError(f"model must have one input and one output for {target}; got {inputs} and {outputs}")
+def few_axes_only(transposed: Iterable[int], most: int, target: str) -> None:
+    """Refuse transposes of more axes than runtimes on devices have."""
+    axes = max(transposed, default=0)
+    if axes > most:
+        raise ValueError(
+            f"model must have transposes of at most {most} axes for {target}; got one of {axes}. Take the layers PhaseShift and "
+            f"InversePhaseShift instead of the functions; verify=False writes what {target} can hold; nothing was written"
+        )
+
+
+def integers_only(in_float: Sequence[str], target: str) -> None:
+    """Refuse a quantized model that is computed in floating point somewhere."""
+    if in_float:
+        raise ValueError(
+            f"model must have layers that {target} computes in integers, with int8; got {', '.join(in_float)} in float32. Replace them "
+            f"(convolutions in 3-D are in float only), or leave int8 out, or verify=False to have them as they are; nothing was written"
+        )
 
 
 def in_float32(dtypes: Iterable[str], target: str) -> None:
-    """Refuse a model that computes in other floating-point numbers than float32."""
-    others = sorted({dtype for dtype in dtypes if "float" in dtype} - {"float32"})
+    """Refuse a model that holds other floating-point numbers than float32."""
+    others = sorted({str(dtype) for dtype in dtypes if "float" in str(dtype)} - {"float32"})
     if others:
-        raise ValueError(f"model must compute in float32 for {target}; got {', '.join(others)}. Make it again in float32, with its weights")
-
-
-def all_integers(in_float: Sequence[str], target: str) -> None:
-    """Refuse a quantized model that is computed between its integers in floating point."""
-    if in_float:
         raise ValueError(
-            f"model must have layers that {target} has operators of integers for, with int8; got {len(in_float)} tensors of float32, "
-            f"of {in_float[0]!r} and others. Leave int8 out; nothing was written"
+            f"model must be float32 for {target}; got {', '.join(others)}. Make it in float32 and give it the weights; nothing was written"
+        )
+
+
+def known_inputs(model: Any, tensors: Any) -> Any:
+    """Return the inputs or outputs of a model, refusing one that does not say what they are."""
+    if not tensors:
+        raise ValueError(f"model must say what it takes and gives, as keras.Model(inputs, outputs) does; got {type(model).__name__}")
+    return tensors
+
+
+def one_in_one_out(inputs: int, outputs: int, runtime: str) -> None:
+    """Refuse a model that does not take one tensor and give one."""
+    if (inputs, outputs) != (1, 1):
+        raise ValueError(
+            f"model must have one input and one output to be run in {runtime}; got {inputs} and {outputs}. "
+            f"Export it in float with verify=False, or its parts"
         )
 
 
@@ -640,39 +655,60 @@ def runs_somewhere(extent: int, reason: str) -> Any:
     """Refuse to verify a model on inputs of its own, as it runs on none that is tried."""
     words = " ".join(re.sub(r"\x1b\[\d*m", "", reason).split())  # without colours
     raise ValueError(
-        f"model must run on some input whose open extents are {extent} or less, to be verified; got: {words[:300]}. "
+        f"model must run where its open extents are some number up to {extent}, to be verified; got: {words[:300]}. "
         f"Give every extent of its input, or verify=False; nothing was written"
     )
 
 
-def existing_folder(name: str, there: bool, path: Any) -> None:
-    """Refuse to write into a folder that is not there, before the work."""
-    if not there:
-        raise ValueError(f"{name} must be in a folder that is there, and not be one; got {path}")
+def puts_out(name: str, shape: Sequence[int], output: np.ndarray, *, everywhere: bool) -> None:
+    """Refuse an input for which a model puts out nothing, or nothing finite, or not everywhere what is finite."""
+    finite = np.isfinite(output)
+    if not finite.any() or (everywhere and not finite.all()):
+        received = output[~finite][0] if output.size else "nothing"
+        raise ValueError(f"{name} must be an input for which the model puts out finite numbers; got {received}, for {tuple(shape)}")
 
 
-def calibrated(int8: bool, calibration: list[Any] | None, shape: Sequence[int | None] | None = None) -> list[Any]:
-    """Return the inputs to calibrate a quantization on, refusing one without inputs that differ, and inputs for none.
+def calibrated(int8: bool, calibration: list[Any] | None, shape: Sequence[int | None]) -> list[np.ndarray]:
+    """Return the inputs to calibrate a quantization on, in float32.
 
-    Each must be finite, and where the ``shape`` that the model takes is given, of that.
+    Refused are none, inputs without int8, and what is not real, not finite, not of the shape that the model takes or one value everywhere.
     """
     if int8 and not calibration:
         raise ValueError("calibration must have inputs as the model will see them, for int8; got none")
     if calibration and not int8:
         raise ValueError(f"int8 must be True for a calibration; got False and {len(calibration)} inputs")
-    for x in calibration or []:
+    arrays = [np.asarray(x) for x in calibration or []]
+    real("calibration", {f"input {i}": x for i, x in enumerate(arrays)})
+    with np.errstate(over="ignore"):  # which is refused as it comes out
+        arrays = [x.astype(np.float32) for x in arrays]
+    for x in arrays:
+        if not _fits(x.shape, shape) or not x.size:
+            raise ValueError(f"calibration must have inputs of the shape {tuple(shape)}, that of a batch for the model; got {x.shape}")
         if not np.isfinite(x).all():
-            raise ValueError(f"calibration must have finite values; got {np.asarray(x)[~np.isfinite(x)][0]}")
-        if shape is not None and not _fits(np.shape(x), shape):
-            raise ValueError(f"calibration must have inputs of the shape that the model takes, {tuple(shape)}; got {np.shape(x)}")
-    shown(not int8 or any(np.ptp(x) > 0 for x in calibration or []))
-    return calibration or []
+            raise ValueError(f"calibration must have finite values in float32; got {x[~np.isfinite(x)][0]}")
+    if int8 and not any(np.ptp(x) > 0 for x in arrays):
+        raise ValueError("calibration must have values that differ, for their ranges become the scales; got one value everywhere")
+    return arrays
 
 
 def new_folder(name: str, there: bool, path: Any) -> None:
     """Refuse to write a folder over what is there."""
     if there:
         raise ValueError(f"{name} must name a folder that is not there yet; got {path}")
+
+
+def in_folder(name: str, path: Any) -> None:
+    """Refuse, before the work, a path in a folder that is not there or cannot be written to."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{name} must be in a folder that is there and can be written to; got {os.fspath(path)}")
+
+
+def file_path(name: str, path: Any) -> None:
+    """Refuse, before the work, a path at which no file can be written."""
+    if os.path.isdir(path):
+        raise ValueError(f"{name} must name a file; got the folder {os.fspath(path)}")
+    in_folder(name, path)
 
 
 def same_answer(runtime: str, shape: Sequence[int], wanted: np.ndarray, got: np.ndarray, allowed: Any = None) -> None:

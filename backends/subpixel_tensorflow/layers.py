@@ -41,8 +41,33 @@ Named = str | dict[str, Any] | Callable[..., Any]
 _register = keras.saving.register_keras_serializable(package="subpixel")
 
 
+class _Shift(keras.layers.Layer):
+    inverse: ClassVar[bool]
+
+    def __init__(self, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = per_axis("scale", scale)
+        self.order, self.data_format = one_of("order", order, ORDERS), one_of("data_format", data_format, DATA_FORMATS)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        self.compute_output_shape(x.shape)  # refuses what does not fit
+        return _shift(x, self.scale, self.order, self.data_format, inverse=self.inverse)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        plan = rearrangement(len(input_shape), self.scale, order=self.order, data_format=self.data_format, inverse=self.inverse)
+        shape = _none_as_unknown(input_shape)
+        plan.split(shape)
+        return _unknown_as_none(plan.merged(shape))
+
+    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(x.shape), x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale, "order": self.order, "data_format": self.data_format}
+
+
 @_register
-class PhaseShift(keras.layers.Layer):
+class PhaseShift(_Shift):
     """The phase shift as a layer, for every order and dimension.
 
     Parameters
@@ -59,45 +84,24 @@ class PhaseShift(keras.layers.Layer):
     ``(*batch, *spatial, C * prod(scale))`` to ``(*batch, *(spatial * scale), C)``, with at least the batch axis that Keras adds.
     """
 
-    _inverse: ClassVar[bool] = False
-
-    def __init__(self, scale: Scale, *, order: Order = "DCR", data_format: DataFormat = "channels_last", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.scale = per_axis("scale", scale)
-        self.order, self.data_format = one_of("order", order, ORDERS), one_of("data_format", data_format, DATA_FORMATS)
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        self.compute_output_shape(x.shape)  # refuses what does not fit
-        return _shift(x, self.scale, self.order, self.data_format, inverse=self._inverse)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        plan = rearrangement(len(input_shape), self.scale, order=self.order, data_format=self.data_format, inverse=self._inverse)
-        shape = _none_as_unknown(input_shape)
-        plan.split(shape)
-        return _unknown_as_none(plan.merged(shape))
-
-    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape(x.shape), x.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "order": self.order, "data_format": self.data_format}
+    inverse = False
 
 
 @_register
-class InversePhaseShift(PhaseShift):
-    """The inverse phase shift as a layer, for every order and dimension: blocks of pixels into channels.
+class InversePhaseShift(_Shift):
+    """The inverse of the phase shift as a layer, for every order and dimension.
 
     Parameters
     ----------
     scale, order, data_format, **kwargs
-        As those of `PhaseShift`.
+        As in `PhaseShift`.
 
     Shape
     -----
-    ``(*batch, *(spatial * scale), C)`` to ``(*batch, *spatial, C * prod(scale))``.
+    ``(*batch, *spatial, C)`` to ``(*batch, *(spatial / scale), C * prod(scale))``, with at least the batch axis that Keras adds.
     """
 
-    _inverse = True
+    inverse = True
 
 
 def _none_as_unknown(shape: Iterable[int | None]) -> tuple[float, ...]:
@@ -120,6 +124,14 @@ def _shift(x: tf.Tensor, scale: tuple[int, ...], order: Any, data_format: Any = 
     if tf.executing_eagerly():
         return (inverse_phase_shift if inverse else phase_shift)(x, scale, order=order, data_format=data_format)
     return shift_in_few_axes(x, scale, order, data_format, inverse=inverse)
+
+
+def _in_native_order(kernel: Any, bias: Any, scale: tuple[int, ...], order: Order) -> tuple[Any, Any, Order]:
+    """Return kernel and bias as they are; in a graph, which may leave TensorFlow, in order DCR, that of its own op."""
+    if order == "DCR" or tf.executing_eagerly():
+        return kernel, bias, order
+    p = channel_permutation(kernel.shape[-1], scale, source=order, target="DCR")
+    return tf.gather(kernel, p, axis=-1), None if bias is None else tf.gather(bias, p), "DCR"
 
 
 class _SubpixelConv(keras.layers.Layer):
@@ -240,7 +252,7 @@ class _SubpixelConv(keras.layers.Layer):
         padded = x if self.padding == "same" and not self.separable else tf.pad(x, ((0, 0), *self.widths, (0, 0)))
         if self.depthwise is not None:
             padded = _depthwise(padded, tf.convert_to_tensor(self.depthwise))  # (N, *spatial', Ci)
-        kernel, bias, order = self._in_native_order()
+        kernel, bias, order = _in_native_order(self.kernel, self.bias, self.scale, self.order)
         x = self._convolve(padded, kernel, bias)  # (N, *spatial', C * prod(scale))
         x = _shift(x, self.scale, order)  # (N, *(scale * spatial'), C)
         if self.blur:
@@ -248,13 +260,6 @@ class _SubpixelConv(keras.layers.Layer):
         if self.data_format == "channels_first":
             x = tf.transpose(x, (0, self.ndim + 1, *range(1, self.ndim + 1)))  # (N, *high, C) -> (N, C, *high)
         return self.activation(x)
-
-    def _in_native_order(self) -> tuple[Any, Any, Order]:
-        """Return kernel and bias as they are; in a graph, which may leave TensorFlow, in order DCR, that of its own op."""
-        if self.order == "DCR" or tf.executing_eagerly():
-            return self.kernel, self.bias, self.order
-        p = channel_permutation(self.stage.channels, self.scale, source=self.order, target="DCR")
-        return tf.gather(self.kernel, p, axis=-1), None if self.bias is None else tf.gather(self.bias, p), "DCR"
 
     def _convolve(self, x: tf.Tensor, kernel: Any, bias: Any) -> tf.Tensor:
         """Convolve, and add the bias."""
@@ -386,21 +391,24 @@ class _ExactSubpixelConv(keras.layers.Layer):
         self.compute_output_shape(x.shape)  # refuses what does not fit
         if self.data_format == "channels_first":
             x = tf.transpose(x, (0, *range(2, self.ndim + 2), 1))  # (N, Ci, *spatial) -> (N, *spatial, Ci)
-        x = self._convolve(x)  # (N, *spatial', filters * prod(scale))
+        kernel, bias, order = self.kernel, self.bias, self.order
+        if prod(self.scale) > 1 and self.groups == 1:  # of groups every channel is where its group is
+            kernel, bias, order = _in_native_order(kernel, bias, self.scale, order)
+        x = self._convolve(x, kernel, bias)  # (N, *spatial', filters * prod(scale))
         if prod(self.scale) > 1:
-            x = _shift(x, self.scale, self.order)  # (N, *(scale * spatial'), filters)
+            x = _shift(x, self.scale, order)  # (N, *(scale * spatial'), filters)
         if any(map(any, self.crop)):
             x = x[(slice(None), *(slice(first, -last or None) for first, last in self.crop))]
         if self.data_format == "channels_first":
             x = tf.transpose(x, (0, self.ndim + 1, *range(1, self.ndim + 1)))  # (N, *high, filters) -> (N, filters, *high)
         return self.activation(x)
 
-    def _convolve(self, x: tf.Tensor) -> tf.Tensor:
+    def _convolve(self, x: tf.Tensor, kernel: Any, bias: Any) -> tf.Tensor:
         same = self.padding == padding_widths("same", self.kernel_size)
         if not same and any(map(any, self.padding)):
             x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
-        x = convolve(x, self.kernel, padding="same" if same else "valid")
-        return x if self.bias is None else tf.nn.bias_add(x, self.bias)
+        x = convolve(x, kernel, padding="same" if same else "valid")
+        return x if bias is None else tf.nn.bias_add(x, bias)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         layer_input(input_shape, self.ndim, self.channels if self.built else None, self.data_format)

@@ -77,7 +77,7 @@ def _moved(x: tf.Tensor, plan: Rearrangement) -> tf.Tensor:
 
 @tf.autograph.experimental.do_not_convert
 def shift_in_few_axes(x: tf.Tensor, scale: Scale, order: Order, data_format: DataFormat, *, inverse: bool) -> tf.Tensor:
-    """Return the phase shift, or its inverse, by transposes of at most five axes, for graphs that leave TensorFlow."""
+    """Return the shift or its inverse by transposes of at most five axes, for graphs that leave TensorFlow; one of more can be faster."""
     for plan in few_axes(x.shape.rank, scale, order=order, data_format=data_format, inverse=inverse):
         x = _moved(x, plan)
     return x

@@ -18,6 +18,7 @@ from subpixel_core import DATA_FORMATS, DataFormat, Stage
 from subpixel_core._weights import replace_file
 from subpixel_core.check import (
     answered,
+    file_path,
     flag,
     instance,
     one_file,
@@ -76,7 +77,7 @@ def to_onnx(
     ------
     ValueError
         If `torch.export` or onnxruntime cannot take the model, it is too large for one file, the example tells nothing, the format is not
-        that of the function, or the operator set is not written.
+        that of the function, the operator set is not written, or the path is in no folder that can be written to.
     RuntimeError
         If the file does not compute what the model does.
 
@@ -87,6 +88,7 @@ def to_onnx(
     opset(opset_version)
     flag("verify", verify)
     one_of("data_format", data_format, DATA_FORMATS)
+    file_path("path", path)
     inputs = (example,) if isinstance(example, Tensor) else tuple(example)
     for tensor in inputs:
         instance("example", tensor, Tensor)

@@ -398,6 +398,14 @@ def test_what_cannot_be_exported_is_refused_and_the_file_that_was_there_stays(tm
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("m.onnx", b"before")]
 
 
+@pytest.mark.parametrize("path", ["none/m.onnx", ""])
+def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, path):
+    monkeypatch.setattr(torch.onnx, "export", None)
+    with pytest.raises(ValueError, match=r"^path must (be in a folder that is there and can be written to|name a file); got ") as caught:
+        to_onnx(PhaseShift(2), iota(1, 8, 4, 5), tmp_path / path)
+    assert str(tmp_path / path) in str(caught.value)
+
+
 class Trained:
     """What is no module and holds one, whose output in training differs from that in evaluation."""
 

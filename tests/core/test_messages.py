@@ -66,43 +66,71 @@ RULES = [
         lambda: check.real_example(True, "complex64", "ONNX"),
         "example must hold real numbers for ONNX; got complex64. Export real and imaginary parts as channels",
     ),
-    (lambda: check.calibrated(True, None), "calibration must have inputs as the model will see them, for int8; got none"),
-    (lambda: check.calibrated(True, []), "calibration must have inputs as the model will see them, for int8; got none"),
-    (lambda: check.calibrated(False, [LINE]), "int8 must be True for a calibration; got False and 1 inputs"),
-    (lambda: check.calibrated(True, [LINE * np.nan]), "calibration must have finite values; got nan"),
+    (lambda: check.calibrated(True, None, MAP.shape), "calibration must have inputs as the model will see them, for int8; got none"),
+    (lambda: check.calibrated(True, [], MAP.shape), "calibration must have inputs as the model will see them, for int8; got none"),
+    (lambda: check.calibrated(False, [MAP], MAP.shape), "int8 must be True for a calibration; got False and 1 inputs"),
+    (lambda: check.calibrated(True, [MAP * 1j], MAP.shape), "calibration must be real numbers; got complex128 in 'input 0'"),
+    (lambda: check.calibrated(True, [MAP + 1e300], MAP.shape), "calibration must have finite values in float32; got inf"),
     (
         lambda: check.calibrated(True, [MAP], (None, 6, None, 3)),
-        "calibration must have inputs of the shape that the model takes, (None, 6, None, 3); got (1, 6, 6, 4)",
+        "calibration must have inputs of the shape (None, 6, None, 3), that of a batch for the model; got (1, 6, 6, 4)",
     ),
-    (lambda: check.one_of_each(1, 2, "TFLite"), "model must have one input and one output for TFLite; got 1 and 2"),
+    (
+        lambda: check.calibrated(True, [MAP[:0]], (None, 6, 6, 4)),
+        "calibration must have inputs of the shape (None, 6, 6, 4), that of a batch for the model; got (0, 6, 6, 4)",
+    ),
+    (
+        lambda: check.calibrated(True, [MAP], MAP.shape),
+        "calibration must have values that differ, for their ranges become the scales; got one value everywhere",
+    ),
+    (
+        lambda: check.puts_out("x", (1, 2), np.zeros((0, 3)), everywhere=False),
+        "x must be an input for which the model puts out finite numbers; got nothing, for (1, 2)",
+    ),
+    (
+        lambda: check.puts_out("x", (1, 2), np.array([1, np.inf]), everywhere=True),
+        "x must be an input for which the model puts out finite numbers; got inf, for (1, 2)",
+    ),
+    (
+        lambda: check.puts_out("x", (1, 2), np.array([np.nan]), everywhere=False),
+        "x must be an input for which the model puts out finite numbers; got nan, for (1, 2)",
+    ),
+    (
+        lambda: check.one_in_one_out(1, 2, "a runtime"),
+        "model must have one input and one output to be run in a runtime; got 1 and 2. Export it in float with verify=False, or its parts",
+    ),
+    (lambda: check.known_inputs(1, None), "model must say what it takes and gives, as keras.Model(inputs, outputs) does; got int"),
     (
         lambda: check.in_float32(["float32", "uint8", "float16", "bfloat16"], "TFLite"),
-        "model must compute in float32 for TFLite; got bfloat16, float16. Make it again in float32, with its weights",
+        "model must be float32 for TFLite; got bfloat16, float16. Make it in float32 and give it the weights; nothing was written",
     ),
     (
-        lambda: check.all_integers(["a", "b"], "TFLite"),
-        "model must have layers that TFLite has operators of integers for, with int8; got 2 tensors of float32, of 'a' and others. "
-        "Leave int8 out; nothing was written",
+        lambda: check.integers_only(["ADD", "CONV"], "TFLite"),
+        "model must have layers that TFLite computes in integers, with int8; got ADD, CONV in float32. Replace them "
+        "(convolutions in 3-D are in float only), or leave int8 out, or verify=False to have them as they are; nothing was written",
+    ),
+    (
+        lambda: check.few_axes_only([4, 7, 6], 5, "TFLite"),
+        "model must have transposes of at most 5 axes for TFLite; got one of 7. Take the layers PhaseShift and InversePhaseShift "
+        "instead of the functions; verify=False writes what TFLite can hold; nothing was written",
     ),
     (
         lambda: check.runs_somewhere(64, "\x1b[1mno\nroom " + 300 * "a"),
-        f"model must run on some input whose open extents are 64 or less, to be verified; got: no room {292 * 'a'}. "
+        f"model must run where its open extents are some number up to 64, to be verified; got: no room {292 * 'a'}. "
         "Give every extent of its input, or verify=False; nothing was written",
     ),
-    (lambda: check.existing_folder("path", False, "a/b"), "path must be in a folder that is there, and not be one; got a/b"),
+    (lambda: check.in_folder("path", "a/b"), "path must be in a folder that is there and can be written to; got a/b"),
+    (lambda: check.file_path("path", "a/b"), "path must be in a folder that is there and can be written to; got a/b"),
+    (lambda: check.file_path("path", "."), "path must name a file; got the folder ."),
     (lambda: check.new_folder("path", True, "there"), "path must name a folder that is not there yet; got there"),
     (
-        lambda: check.convertible("TFLite", "why"),
+        lambda: check.convertible("TFLite", "why", True),
         "model must have layers that TFLite has operators for; got: why. "
         "Give every extent of its input but the batch, or replace that layer; nothing was written",
     ),
     (
-        lambda: check.calibrated(True, [LINE]),
-        "example must have values that differ, for the exported file is verified on them; got one value everywhere",
-    ),
-    (
-        lambda: check.shown(False),
-        "example must have values that differ, for the exported file is verified on them; got one value everywhere",
+        lambda: check.convertible("TFLite", "why", False),
+        "model must have layers that TFLite has operators for; got: why. Replace that layer; nothing was written",
     ),
     (
         lambda: check.runnable("a runtime", "int32", "why"),

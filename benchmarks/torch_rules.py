@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subpixel_core import rearrangement
-from subpixel_torch.ops import CACHED, FEWEST_BYTES, MANY, SMALL, _in_two
+from subpixel_torch.ops import CACHED, FEWEST_BYTES, MANY, SMALL, _in_two, _planned
 
 COPY, APART, NATIVE, RUNS, TWO = "copy", "apart", "native", "runs", "in two"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uint8}
@@ -31,8 +31,7 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uin
 
 def planned(x: Tensor, scale: int, order: str, data_format: str, inverse: bool) -> Tensor:
     """Return the shift as the core's plan says, with none of the rules."""
-    plan = rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse)
-    return x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
+    return _planned(x, rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse))
 
 
 def ways(x: Tensor, scale: int, order: str, inverse: bool) -> dict[str, Callable[[], Tensor]]:

@@ -80,8 +80,8 @@ def _carry_out(x: ArrayLike, scale: Scale, order: Order, data_format: DataFormat
 def in_a_program(x: Array) -> bool:
     """Whether this is traced by `jax.export` for extents that are not known, and for no mesh with explicit axes, which are never joined.
 
-    Then transposes have at most five axes. XLA makes one pass of them, which takes as long as that of one transpose. Axes are not joined
-    either where an extent is a difference, as behind a padding "valid": JAX cannot tell that its product with another is not negative.
+    Then transposes have at most five axes. Axes are not joined either where an extent is a difference, as behind a padding "valid": JAX
+    cannot tell that its product with another is not negative.
     """
     unknown = [extent for extent in x.shape if export.is_symbolic_dim(extent)]
     return bool(unknown) and "-" not in "".join(map(str, unknown)) and jax.typeof(x).sharding.mesh.empty

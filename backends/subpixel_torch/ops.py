@@ -178,7 +178,7 @@ def _in_a_graph(x: Tensor, scale: Scale, order: Order, data_format: DataFormat, 
         images = _onnx_operator(images, factors[0], order, inverse) if onnx else F.pixel_shuffle(images, factors[0])
         return images.movedim(-3, -1) if data_format == "channels_last" else images
     for plan in plans:
-        x = x.reshape(plan.split(x.shape)).permute(plan.axes).reshape(plan.merged(x.shape))
+        x = _planned(x, plan)
     return x
 
 

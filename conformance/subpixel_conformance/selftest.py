@@ -15,8 +15,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from .case import Case, claims_of
-from .cases import all_cases
-from .cases import cases_for as cases_of_claims
+from .cases import all_cases, cases_for
 from .clauses import clauses
 from .judge import Watched, judge
 from .mutants import Mutant, all_mutants
@@ -132,11 +131,6 @@ def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:
         return SelftestReport(_told(pool.map(_finding, range(total)), total, progress), required, rearranged.result())
 
 
-def cases_for(adapter: Any) -> tuple[Case, ...]:
-    """Return the cases of the full profile that an implementation is put to."""
-    return cases_of_claims(claims_of(adapter))
-
-
 def _rearranged() -> Tally:
     return tally(all_cases())
 
@@ -145,9 +139,9 @@ def _finding(number: int) -> Finding:
     """Return the finding on one implementation, counted over the mutants and then the null mutants."""
     wrong = all_mutants()
     if number < len(wrong):
-        return examine(wrong[number].adapter, cases_for(wrong[number].adapter), wrong[number])
+        return examine(wrong[number].adapter, cases_for(claims_of(wrong[number].adapter)), wrong[number])
     right = all_nulls()[number - len(wrong)]
-    return examine(right, cases_for(right))
+    return examine(right, cases_for(claims_of(right)))
 
 
 def _told(findings: Iterable[Finding], total: int, progress: Progress | None) -> tuple[Finding, ...]:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from subpixel_conformance import kill_matrix
-from subpixel_conformance.cases import all_cases
+from subpixel_conformance.case import claims_of
+from subpixel_conformance.cases import all_cases, cases_for
 from subpixel_conformance.clauses import clauses
 from subpixel_conformance.mutants import all_mutants, init, shift
 from subpixel_conformance.mutants.honest import Honest
 from subpixel_conformance.mutants.mutant import Mutant
 from subpixel_conformance.nulls import all_nulls
-from subpixel_conformance.selftest import WITHOUT_A_MUTANT, Finding, SelftestReport, cases_for, examine
+from subpixel_conformance.selftest import WITHOUT_A_MUTANT, Finding, SelftestReport, examine
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RECORD = json.loads((DOCS / "evidence" / "kill-matrix.json").read_text(encoding="utf-8"))
@@ -22,7 +23,7 @@ RECORDED = {entry["name"]: entry for entry in RECORD["mutants"]}
 
 @pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught_by_the_clauses_that_it_violates(mutant):
-    finding = examine(mutant.adapter, cases_for(mutant.adapter), mutant)
+    finding = examine(mutant.adapter, cases_for(claims_of(mutant.adapter)), mutant)
     assert finding.missed == set()
     assert {clause: finding.failing[clause] for clause in finding.unexpected} == {}
     assert finding.passed
@@ -31,7 +32,7 @@ def test_a_mutant_is_caught_by_the_clauses_that_it_violates(mutant):
 
 @pytest.mark.parametrize("adapter", all_nulls(), ids=lambda adapter: adapter.name)
 def test_a_correct_implementation_of_another_kind_passes(adapter):
-    finding = examine(adapter, cases_for(adapter))
+    finding = examine(adapter, cases_for(claims_of(adapter)))
     assert dict(finding.failing) == {}
     assert finding.judged > 10
 

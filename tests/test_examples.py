@@ -366,16 +366,17 @@ def test_torchao_quantizes_the_convolutions_and_leaves_the_shift_in_float(tmp_pa
     assert "dequantize_per_channel" in str([node.target for node in graph.nodes])
 
 
-# --- round trips ---
+# --- round trips and eight bits ---
+
+
+def drawn(framework, end, settings, steps):
+    """Write a network that is not trained, as those of the other examples are, in the place of `round_trips.train`."""
+    config = core.ResidualUNetConfig(widths=settings.widths, output_scale=2, norm="none")
+    core.save_weights(end, core.init_parameters(config, np.random.default_rng(steps)), config)
 
 
 def test_both_trips_are_made_and_drawn(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
-
-    def drawn(framework, end, settings, steps):  # trained are the networks of the other examples
-        config = core.ResidualUNetConfig(widths=settings.widths, output_scale=2, norm="none")
-        core.save_weights(end, core.init_parameters(config, np.random.default_rng(steps)), config)
-
     monkeypatch.setattr(round_trips, "train", drawn)
     round_trips.main(["--short", "--steps", "2", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "round_trips.json").read_text(encoding="utf-8"))
@@ -385,6 +386,20 @@ def test_both_trips_are_made_and_drawn(tmp_path, monkeypatch):
         assert trained["psnr"] == pytest.approx(quantized["psnr"], abs=0.5)
     assert (tmp_path / "round_trips.png").read_bytes().startswith(b"\x89PNG")
     tables.TABLES["round_trips"](record)
+
+
+def test_both_networks_are_quantized_in_every_runtime(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(round_trips, "train", drawn)
+    quantization.main(["--short", "--steps", "2", "--out", str(tmp_path)])
+    record = json.loads((tmp_path / "quantization.json").read_text(encoding="utf-8"))
+    for network, what, allowed in (("super_resolution", "psnr", 0.2), ("segmentation", "iou", 0.02)):
+        figures = record[network]["figures"]
+        assert list(figures)[:5] == ["torch", "TFLite", "TFLite int8", "onnxruntime", "onnxruntime int8"]
+        for kind, of in figures.items():
+            assert of[what] == pytest.approx(figures["torch"][what], abs=allowed if kind.endswith("int8") else 1e-3)
+        assert all(figures[f"{runtime} int8"]["bytes"] < figures[runtime]["bytes"] for runtime in ("TFLite", "onnxruntime"))
+    tables.TABLES["quantization"](record)
 
 
 # --- a decoder moved over ---

@@ -133,6 +133,8 @@ def page(document: Mapping[str, Any]) -> str:
         f"{machine['cores']} cores, {machine['platform'].partition('-')[0]}, Python {machine['python']}; CPU only.",
         "",
         "A cell counts the cases that were judged, and those that are wrong. Two rows do not compare: who claims more is judged by more.",
+        "A row that ends in `-crd` is the same operator in its other mode. Keras and transformers document no order: they are judged on",
+        "the one that their default has, DCR, which trained weights depend on; what is red in Keras is that its backends differ.",
         "",
         _row(["project", "adapter", *classes, "verdict"]),
         _row(["---"] * (3 + len(classes))),
@@ -232,8 +234,10 @@ def _shortened(text: str) -> str:
 def _claims(run: Mapping[str, Any]) -> str:
     claims = run["claims"]
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    columns = ["operations", "orders", "ndims", "data_formats", "modes"]
-    return _row([f"`{run['adapter']}`", versions, *(", ".join(map(str, claims[name])) for name in columns)])
+    shown = {name: ", ".join(map(str, claims[name])) for name in ("operations", "orders", "ndims", "data_formats", "modes")}
+    if not any("phase_shift" in operation for operation in claims["operations"]):
+        shown["data_formats"] = "–"  # which only the shift is asked in
+    return _row([f"`{run['adapter']}`", versions, *shown.values()])
 
 
 def _reasons(run: Mapping[str, Any]) -> list[str]:

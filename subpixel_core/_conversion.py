@@ -7,7 +7,6 @@ NOT_ADJACENT = "the convolution is not proved to be all that reads the resized t
 NO_GRAPH = "it is called by the code of another layer or model, which is no graph that could be read"
 NOT_REACHED = "the example does not reach it, so its extents are not known"
 READ_ELSEWHERE = "the model does more with it than to call it"
-RESIZED_AT_CALL = "its output size is given where it is called"
 SHARED_PARAMETERS = "its parameters belong to another layer too"
 SLOWER = "no form is measured to be faster on these extents"
 """Reasons beside the refusals of `subpixel_core.check`, whose text is the reason where an equivalence is refused."""

@@ -48,7 +48,6 @@ def test_the_table_is_this_text():
         ("NOT_ADJACENT", "the convolution is not proved to be all that reads the resized tensor"),
         ("NO_GRAPH", "it is called by the code of another layer or model, which is no graph that could be read"),
         ("NOT_REACHED", "the example does not reach it, so its extents are not known"),
-        ("RESIZED_AT_CALL", "its output size is given where it is called"),
         ("SHARED_PARAMETERS", "its parameters belong to another layer too"),
         ("SLOWER", "no form is measured to be faster on these extents"),
     ],

@@ -18,6 +18,7 @@ from subpixel_core import (
     deconv_to_subpixel,
     depthwise_conv,
     factorizations,
+    few_axes,
     fractionally_strided_conv,
     icnr,
     icnr_bias,
@@ -66,6 +67,15 @@ RULES = [
         lambda: check.real_example(True, "complex64", "ONNX"),
         "example must hold real numbers for ONNX; got complex64. Export real and imaginary parts as channels",
     ),
+    (
+        lambda: runs_on([], RuntimeError("a" * 400)),
+        f"example must be an input on which the model runs; got none, on which it raised RuntimeError: {'a' * 300}",
+    ),
+    (
+        lambda: check.same_when_rebuilt("layer", [(2,)], [(3,)]),
+        "layer must have the variables that its configuration makes, [(3,)]; got [(2,)]",
+    ),
+    (lambda: few_axes(4, 0, data_format="channels_last", **DCR), "scale must be 1 or more; got 0"),
     (lambda: check.calibrated(True, None, MAP.shape), "calibration must have inputs as the model will see them, for int8; got none"),
     (lambda: check.calibrated(True, [], MAP.shape), "calibration must have inputs as the model will see them, for int8; got none"),
     (lambda: check.calibrated(False, [MAP], MAP.shape), "int8 must be True for a calibration; got False and 1 inputs"),

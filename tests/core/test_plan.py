@@ -179,6 +179,11 @@ def test_one_plan_is_enough_up_to_two_axes_and_none_where_nothing_moves():
             assert len(few_axes(len(scale) + 2, scale, order=order, data_format=data_format, inverse=inverse)) == number
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+def test_no_plan_is_of_an_axis_that_is_not_enlarged(inverse):
+    assert len(few_axes(5, (2, 3, 1), order="DCR", data_format="channels_first", inverse=inverse)) == 2
+
+
 @pytest.mark.parametrize(("inverse", "what"), [(False, "channels"), (True, "extent of spatial axis 1")])
 def test_plans_of_few_axes_refuse_what_the_one_plan_refuses_and_in_its_words(inverse, what):
     shape = (1, 3, 4, 3, 5) if inverse else (1, 13, 4, 3, 5)

@@ -1,5 +1,6 @@
 """Errors of the reference name the argument, the rule and what was received; results have the types that are promised."""
 
+import os
 import re
 from dataclasses import FrozenInstanceError, fields
 
@@ -122,6 +123,22 @@ LET_THROUGH = [
     (lambda: check.example_runs([]).__enter__(), None),
     (lambda: check.one_file(2**31 - 1, "ONNX", "this"), None),
     (lambda: check.calibrated(False, None, (2,)), []),
+    (lambda: check.telling((1, 3), True, ()), None),
+    (lambda: check.answered(True), None),
+    (lambda: check.same_format("channels_last", np.str_("channels_last")), None),
+    (lambda: check.opset_written(18, np.int64(18)), None),
+    (lambda: check.kept_dtype("JAX", np.dtype("float32"), np.float32, "x64"), None),
+    (lambda: check.words("platforms", ["cpu", "cuda"]), None),
+    (lambda: check.words("platforms", ("cpu",)), None),
+    (lambda: check.verified_on(True, "cpu", ("cpu",)), None),
+    (lambda: check.few_axes_only([5, 4], 5, "TFLite"), None),
+    (lambda: check.few_axes_only([], 0, "TFLite"), None),
+    (lambda: check.integers_only([], "TFLite"), None),
+    (lambda: check.in_float32(["float32", "int8"], "TFLite"), None),
+    (lambda: check.known_inputs(1, [2]), [2]),
+    (lambda: check.one_in_one_out(1, 1, "a runtime"), None),
+    (lambda: check.puts_out("x", (1, 2), np.array([1.0, np.inf]), everywhere=False), None),
+    (lambda: check.puts_out("x", (1, 2), np.array([1.0, 2.0]), everywhere=True), None),
     (lambda: check.own_positions([1, 2], (0, 1)), None),
     (lambda: check.example_inputs([np.zeros((7, 3)), np.zeros((2, 4))], [(None, 3), (2, 4)]), None),
     (lambda: check.zeros_around("zeros"), None),
@@ -168,6 +185,24 @@ def test_what_keeps_a_rule_is_let_through_as_the_type_that_is_promised(call, val
     assert (result, type(result)) == (value, type(value))
     if isinstance(value, tuple):
         assert [type(entry) for entry in result] == [type(entry) for entry in value]
+
+
+def test_inputs_to_calibrate_on_are_given_back_in_float32_where_one_of_them_has_values_that_differ():
+    given = [[[3, 3]], np.array([[0.0, 0.5]])]
+    found = check.calibrated(True, given, (None, 2))
+    assert [(x.dtype, x.tolist()) for x in found] == [(np.float32, [[3.0, 3.0]]), (np.float32, [[0.0, 0.5]])]
+
+
+def test_a_file_may_be_written_in_a_folder_that_is_there(tmp_path):
+    check.in_folder("path", tmp_path / "new")
+    check.file_path("path", tmp_path / "new")
+
+
+@pytest.mark.parametrize(("allowed", "folder"), [(os.W_OK, "."), (os.X_OK, "."), (os.R_OK | os.W_OK | os.X_OK, "absent")])
+def test_a_file_is_not_written_where_a_folder_cannot_be_both_entered_and_written_to(monkeypatch, tmp_path, allowed, folder):
+    monkeypatch.setattr(os, "access", lambda path, mode: mode & ~allowed == 0)
+    with pytest.raises(ValueError, match="must be in a folder that is there and can be written to"):
+        check.in_folder("path", tmp_path / folder / "new")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ TAPS, KERNEL = np.zeros((3, 4, 4)), np.zeros((3, 3, 4, 4))
 EITHER = "an integer or a tuple of integers"
 WORDS = "one of 'DCR', 'CRD', 'DRC', 'RCD'"
 RULE = "padding must be 'same', 'valid' or a pair (before, after) for each of 1 spatial axes"
+TELLING = "example must have finite values that differ along every axis, for the exported file is verified on them; got"
 XLA = "padding must be 'SAME', 'VALID', or an integer or a pair (before, after) for each of 2 spatial axes"
 RESIZE = "mode must be 'nearest', for any other resize continues the border with its pixels, where a convolution has zeros"
 STAGES = "stages must be a sequence of (kernel, bias, scale), one per stage"
@@ -55,6 +56,14 @@ CONFIG = ResidualUNetConfig(widths=(8, 8), groups=4)
 def runs_on(given, error):
     with check.example_runs(given):
         raise error
+
+
+def not_traced(cause):
+    try:
+        raise RuntimeError("the message of torch") from ValueError("on the way")
+    except RuntimeError as error:
+        error.__cause__.__cause__ = cause
+        check.traceable(error)
 
 
 RULES = [
@@ -80,7 +89,12 @@ RULES = [
     (lambda: check.calibrated(True, [], MAP.shape), "calibration must have inputs as the model will see them, for int8; got none"),
     (lambda: check.calibrated(False, [MAP], MAP.shape), "int8 must be True for a calibration; got False and 1 inputs"),
     (lambda: check.calibrated(True, [MAP * 1j], MAP.shape), "calibration must be real numbers; got complex128 in 'input 0'"),
+    (
+        lambda: check.calibrated(True, [np.ones((2, 2)), np.ones((2, 2)) * 1j], (2, 2)),
+        "calibration must be real numbers; got complex128 in 'input 1'",
+    ),
     (lambda: check.calibrated(True, [MAP + 1e300], MAP.shape), "calibration must have finite values in float32; got inf"),
+    (lambda: check.calibrated(True, [[1.0, -1e300, np.nan]], (3,)), "calibration must have finite values in float32; got -inf"),
     (
         lambda: check.calibrated(True, [MAP], (None, 6, None, 3)),
         "calibration must have inputs of the shape (None, 6, None, 3), that of a batch for the model; got (1, 6, 6, 4)",
@@ -106,9 +120,17 @@ RULES = [
         "x must be an input for which the model puts out finite numbers; got nan, for (1, 2)",
     ),
     (
-        lambda: check.one_in_one_out(1, 2, "a runtime"),
-        "model must have one input and one output to be run in a runtime; got 1 and 2. Export it in float with verify=False, or its parts",
+        lambda: check.puts_out("x", (1, 2), np.array([1, -np.inf, np.nan]), everywhere=True),
+        "x must be an input for which the model puts out finite numbers; got -inf, for (1, 2)",
     ),
+    *[
+        (
+            lambda inputs=inputs, outputs=outputs: check.one_in_one_out(inputs, outputs, "a runtime"),
+            f"model must have one input and one output to be run in a runtime; got {inputs} and {outputs}. "
+            "Export it in float with verify=False, or its parts",
+        )
+        for inputs, outputs in [(1, 2), (0, 1)]
+    ],
     (lambda: check.known_inputs(1, None), "model must say what it takes and gives, as keras.Model(inputs, outputs) does; got int"),
     (
         lambda: check.in_float32(["float32", "uint8", "float16", "bfloat16"], "TFLite"),
@@ -128,6 +150,49 @@ RULES = [
         lambda: check.runs_somewhere(64, "\x1b[1mno\nroom " + 300 * "a"),
         f"model must run where its open extents are some number up to 64, to be verified; got: no room {292 * 'a'}. "
         "Give every extent of its input, or verify=False; nothing was written",
+    ),
+    (lambda: check.telling((2, 0), True, ()), f"{TELLING} none, in the shape (2, 0). Take random values, or give verify=False"),
+    (lambda: check.telling((2, 3), False, ()), f"{TELLING} some that are not finite. Take random values, or give verify=False"),
+    (
+        lambda: check.telling((2, 3, 4), True, (1, 2, 0)),
+        f"{TELLING} the same values all along axis 1 of (2, 3, 4). Take random values, or give verify=False",
+    ),
+    (
+        lambda: check.answered(False),
+        "example must be one for which the model gives finite values; got none. Take other values, or give verify=False",
+    ),
+    *[
+        (
+            lambda given=given, other=other: check.same_format(given, other),
+            f"data_format must be that of the exported function, {other!r}; got {given!r}",
+        )
+        for given, other in [("channels_last", "channels_first"), ("channels_first", "channels_last")]
+    ],
+    *[
+        (
+            lambda asked=asked, written=written: check.opset_written(asked, written),
+            f"opset_version must be one that torch.onnx.export writes; got {asked}, for which it wrote {written}",
+        )
+        for asked, written in [(25, 18), (18, 20)]
+    ],
+    (
+        lambda: not_traced(KeyError("no\n room" + 600 * "a")),
+        f"model must be one that torch.onnx.export takes, at the extents that may change; got KeyError: 'no\\n room{490 * 'a'}. "
+        "An axis that the model needs to know, as a convolution its channels, must not be in dynamic_shapes; nothing was written",
+    ),
+    *[
+        (
+            lambda given=given, kept=kept: check.kept_dtype("JAX", np.dtype(given), np.dtype(kept), "x64"),
+            f"dtype must be one that JAX keeps; got {given}, of which it makes {kept} without x64",
+        )
+        for given, kept in [("float64", "float32"), ("float32", "float64")]
+    ],
+    (lambda: check.words("platforms", "cpu"), "platforms must be a tuple or list of str; got 'cpu'"),
+    (lambda: check.words("platforms", ["cpu", 1]), "platforms must be a tuple or list of str; got ['cpu', 1]"),
+    (lambda: check.words("platforms", ()), "platforms must have at least one value; got ()"),
+    (
+        lambda: check.verified_on(False, "cpu", ["cuda", "tpu"]),
+        "platforms must have 'cpu', on which the program is verified; got ('cuda', 'tpu'). Add it, or give verify=False",
     ),
     (lambda: check.in_folder("path", "a/b"), "path must be in a folder that is there and can be written to; got a/b"),
     (lambda: check.file_path("path", "a/b"), "path must be in a folder that is there and can be written to; got a/b"),
@@ -390,6 +455,7 @@ DOORS = [
         refusal
         for function in (phase_shift, inverse_phase_shift)
         for refusal in [
+            (lambda f=function: f(MAP, (2, 0), order="DCR"), "scale must be 1 or more; got (2, 0)"),
             (lambda f=function: f(MAP, 0, order="DCR"), "scale must be 1 or more; got 0"),
             (lambda f=function: f(MAP, 2, order="dcr"), f"order must be {WORDS}; got 'dcr'"),
             (

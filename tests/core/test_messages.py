@@ -455,7 +455,7 @@ DOORS = [
         refusal
         for function in (phase_shift, inverse_phase_shift)
         for refusal in [
-            (lambda f=function: f(MAP, (2, 0), order="DCR"), "scale must be 1 or more; got (2, 0)"),
+            (lambda f=function: f(MAP, (2, 0), order="DCR"), "scale must be 1 or more on every axis; got (2, 0)"),
             (lambda f=function: f(MAP, 0, order="DCR"), "scale must be 1 or more; got 0"),
             (lambda f=function: f(MAP, 2, order="dcr"), f"order must be {WORDS}; got 'dcr'"),
             (

@@ -724,11 +724,13 @@ def same_answer(runtime: str, shape: Sequence[int], wanted: np.ndarray, got: np.
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
         fault = f"{got.dtype} of shape {got.shape} instead of {wanted.dtype} of shape {wanted.shape}"
     elif not np.array_equal(got, wanted, equal_nan=np.issubdtype(wanted.dtype, np.inexact)):
+        wide = np.complex128 if np.iscomplexobj(wanted) else np.float64
         if allowed is None and np.issubdtype(wanted.dtype, np.inexact):
-            finite = np.abs(wanted[np.isfinite(wanted)].astype(np.float64))
+            finite = np.abs(wanted[np.isfinite(wanted)].astype(wide))
             allowed = np.sqrt(float(np.finfo(wanted.dtype).eps)) * finite.max(initial=0.0)
-        difference = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
-        wrong = ~((got == wanted) | (np.isnan(got) & np.isnan(wanted)) | (difference <= (0.0 if allowed is None else allowed)))
+        wrong = (got != wanted) & ~(np.isnan(got) & np.isnan(wanted))
+        if np.any(allowed):
+            wrong &= ~(np.abs(got.astype(wide) - wanted.astype(wide)) <= allowed)
         if wrong.any():
             first = tuple(map(int, np.argwhere(wrong)[0]))
             fault = f"{got[first]} instead of {wanted[first]} at {first}"

@@ -462,6 +462,11 @@ DOORS = [
                 lambda f=function: f(MAP, 2, order="DCR", data_format="NHWC"),
                 "data_format must be one of 'channels_last', 'channels_first'; got 'NHWC'",
             ),
+            (lambda f=function: f(MAP, 2, order=["DCR"]), f"order must be {WORDS}; got ['DCR']"),
+            (
+                lambda f=function: f(MAP, 2, order="DCR", data_format=["channels_last"]),
+                "data_format must be one of 'channels_last', 'channels_first'; got ['channels_last']",
+            ),
             (
                 lambda f=function: f(LINE, (1, 2, 2), order="DCR"),
                 "x must have 3 spatial axes for scale=(1, 2, 2) and a channel axis, at least 4 axes; got 3",

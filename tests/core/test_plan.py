@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from subpixel_core import DATA_FORMATS, ORDERS, few_axes, inverse_phase_shift, phase_shift, rearrangement
+from subpixel_core._phase_shift import _cached_plan
 
 SCALES = [(2,), (1,), (2, 3), (3, 1), (1, 1), (2, 2, 2), (2, 1, 3), (1, 2, 1), (2, 3, 2, 3)]
 EVERY_PLAN = [
@@ -136,7 +137,9 @@ def test_a_refusal_is_not_remembered_as_an_answer_nor_an_answer_as_a_refusal():
 def test_the_plan_from_the_cache_is_the_plan(rank, scale, order, data_format, inverse):
     options = {"order": order, "data_format": data_format, "inverse": inverse}
     plan = rearrangement(rank, scale, **options)
-    assert plan == rearrangement(rank, scale, **options, cached=False)
+    anew = rearrangement(rank, scale, **options, cached=False)
+    assert anew == plan
+    assert anew is not plan
     assert plan is rearrangement(rank, scale, **options)
 
 
@@ -182,6 +185,13 @@ def test_one_plan_is_enough_up_to_two_axes_and_none_where_nothing_moves():
 @pytest.mark.parametrize("inverse", [False, True])
 def test_no_plan_is_of_an_axis_that_is_not_enlarged(inverse):
     assert len(few_axes(5, (2, 3, 1), order="DCR", data_format="channels_first", inverse=inverse)) == 2
+
+
+def test_plans_of_few_axes_ask_no_cache_which_a_compiler_that_traces_them_cannot_follow():
+    before = _cached_plan.cache_info()
+    for scale in (2, (2, 2, 2)):
+        few_axes(5, scale, order="CRD", data_format="channels_first")
+    assert _cached_plan.cache_info() == before
 
 
 @pytest.mark.parametrize(("inverse", "what"), [(False, "channels"), (True, "extent of spatial axis 1")])

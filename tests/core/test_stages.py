@@ -80,6 +80,7 @@ def test_a_stage_counts_what_numpy_would_hold_and_multiply():
     plain = Stage((2, 3), 5, 4, (3, 2))
     assert plain.kernel_shape == (3, 2, 5, 24)
     assert plain.depthwise_shape is None
+    assert plain.terms == 3 * 2 * 5 + 1
     assert plain.parameters == np.ones(plain.kernel_shape).size + 24
     assert plain.macs((7, 9)) == 63 * 3 * 2 * 5 * 24
     assert plain.activations((7, 9)) == 63 * 24
@@ -87,6 +88,7 @@ def test_a_stage_counts_what_numpy_would_hold_and_multiply():
     separable = Stage((2, 3), 5, 4, (3, 2), separable=True)
     assert separable.kernel_shape == (1, 1, 5, 24)
     assert separable.depthwise_shape == (3, 2, 5, 1)
+    assert separable.terms == 3 * 2 + 5 + 1
     assert separable.parameters == 3 * 2 * 5 + 5 * 24 + 24
     assert separable.macs((7, 9)) == 63 * (3 * 2 * 5 + 5 * 24)
     assert separable.activations((7, 9)) == 63 * (5 + 24)

@@ -66,12 +66,10 @@ class Reach:
             self.by_line[line].add(name)
 
     def of(self, mutation: Mutation) -> list[str]:
-        """Return what reaches the changed statement; everything, for one that runs at import."""
+        """Return what reaches the changed statement; everything, for one that runs at import or that nothing is seen to reach."""
         first, last = mutation.reached_by
-        if not first:
-            return sorted(self.seconds, key=self.seconds.__getitem__)
         found: set[str] = set().union(*(self.by_line.get((mutation.file, line), set()) for line in range(first, last + 1)))
-        return sorted(found, key=self.seconds.__getitem__)
+        return sorted(found or self.seconds, key=self.seconds.__getitem__)
 
 
 class Changed(importlib.machinery.SourceFileLoader):

@@ -67,6 +67,14 @@ def test_every_changed_module_is_another_one_that_compiles(found):
     assert all(compile(source, "module.py", "exec") for source in sources)
 
 
+def test_a_change_is_judged_by_what_reaches_it_and_by_everything_where_nothing_does(found):
+    reach = run.Reach()
+    reach.add("slow", 2.0, {("module.py", 12), ("module.py", 13)})
+    reach.add("quick", 1.0, {("module.py", 13), ("other.py", 11)})
+    asked = {m.line: reach.of(m) for m in found}
+    assert asked == {9: ["quick", "slow"], 11: ["quick", "slow"], 12: ["slow"], 13: ["quick", "slow"]}
+
+
 def test_a_sample_is_the_same_every_time_and_says_of_how_many(found, tmp_path):
     path = tmp_path / "module.py"
     path.write_text(MODULE)

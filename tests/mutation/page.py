@@ -19,13 +19,13 @@ MISSING = "not explained yet"
 INTRODUCTION = """\
 `make mutation` changes `subpixel_core` in one place at a time and asks whether anything notices: first the cases of the suite (profile
 `full`), put to the reference that is changed, then, for what they let pass, the tests in `tests/core` and the examples in docstrings;
-where the cases that reach it take longer than two seconds, the slower ones come after the tests.
-A change is judged by all that reaches the statement in which it lies; one of what runs at import, by everything. The changes are those of
+where the cases that reach it take longer than two seconds, the slower ones come after the tests. A change is judged by all that reaches
+the statement in which it lies; by everything, where it runs at import or nothing reaches it. The changes are those of
 [cosmic-ray](https://pypi.org/project/cosmic-ray/), a few per operator, and four kinds of our own: letters put before or after a text (the
 words of an error are part of its rule), a statement, a named argument or a `not in` taken away. Annotations, docstrings, imports and
-aliases of types are left alone, and the `strict=True` of a `zip`, which asserts what the checks have seen to. Of a module that has
-very many changes a part may be judged, drawn with a fixed seed: the columns "changes" and "judged" say so. What is explained as a survivor
-is given a second of cases and a second of tests, the quickest; whatever else survives has passed all that reach it. The command writes
+aliases of types are left alone, and the `strict=True` of a `zip`, which asserts what the checks have seen to. Of a module that has very
+many changes a part may be judged, drawn with a fixed seed: the columns "changes" and "judged" say so. What is explained as a survivor is
+given a second of cases and a second of tests, the quickest; whatever else survives has passed all that reach it. The command writes
 [evidence/mutation.json](evidence/mutation.json) and, from it and `tests/mutation/explained.toml`, this page. A module may have changed
 since: its `sha256` there is that of the text that was judged.
 """

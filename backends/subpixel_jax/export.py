@@ -1,4 +1,4 @@
-"""Functions for other runtimes: StableHLO, the portable program that `jax.export` makes, for extents that are not known yet."""
+"""Functions for other runtimes: StableHLO, the portable program that `jax.export` makes, for extents known and not known yet."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from jax import export
 from jax.typing import DTypeLike
 
 from subpixel_core.check import flag, instance, kept_dtype, same_answer, verified_on, words
-from subpixel_jax.ops import inverse_phase_shift, phase_shift
+from subpixel_jax.ops import for_a_runtime, inverse_phase_shift, phase_shift
 
 _FUNCTIONS = {"floordiv", "mod", "max", "min", "non_negative"}  # of jax's symbolic extents; every other word is an unknown
 
@@ -29,7 +29,7 @@ def to_stablehlo(
 
     `jax.export.deserialize` reads them, also in later versions of JAX, and needs neither this package nor the function.
 
-    Where an extent is unknown, a shift is transposes of at most five axes, and in layers the channel order is folded into the kernel.
+    A shift is transposes of at most five axes, and in layers the channel order is folded into the kernel.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ def to_stablehlo(
         verified_on(not verify or export.default_export_platform() in platforms, export.default_export_platform(), platforms)
     scope = export.SymbolicScope()
     arrays = [jax.ShapeDtypeStruct(export.symbolic_shape(text, scope=scope), dtype) for text in texts]
-    content = bytes(export.export(jax.jit(function), platforms=platforms)(*arrays).serialize())
+    with for_a_runtime(True):
+        content = bytes(export.export(jax.jit(function), platforms=platforms)(*arrays).serialize())
     if verify:
         for smallest in (8, 13) if _unknown(texts) else (8,):
             _verify(function, content, _known(texts, smallest), dtype)

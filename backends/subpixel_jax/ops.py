@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, export, lax
+from jax.extend.core import InconclusiveDimensionOperation
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
@@ -77,21 +78,40 @@ def _carry_out(x: ArrayLike, scale: Scale, order: Order, data_format: DataFormat
     return _moved(x, plan)
 
 
-def in_a_program(x: Array) -> bool:
-    """Whether this is traced by `jax.export` for extents that are not known, and for no mesh with explicit axes, which are never joined.
+for_a_runtime = jax.make_user_context(False)
+"""True while `to_stablehlo` traces: where all extents are known, JAX gives no sign that it exports. Nothing traced otherwise is taken."""
 
-    Then transposes have at most five axes. Axes are not joined either where an extent is a difference, as behind a padding "valid": JAX
-    cannot tell that its product with another is not negative.
+
+def in_a_program(x: Array) -> bool:
+    """Whether this is traced to leave JAX: by `to_stablehlo`, or by `jax.export` for extents that are not known.
+
+    Then transposes have at most five axes. Where a mesh has explicit axes, which are never joined, all stays as it is.
     """
-    unknown = [extent for extent in x.shape if export.is_symbolic_dim(extent)]
-    return bool(unknown) and "-" not in "".join(map(str, unknown)) and jax.typeof(x).sharding.mesh.empty
+    return (for_a_runtime.value or any(map(export.is_symbolic_dim, x.shape))) and jax.typeof(x).sharding.mesh.empty
 
 
 def in_few_axes(x: Array, scale: Scale, *, order: Order, data_format: DataFormat = "channels_last", inverse: bool) -> Array:
     """Return the shift or its inverse as exported programs hold it."""
-    for plan in few_axes(x.ndim, scale, order=order, data_format=data_format, inverse=inverse):
-        x = x.reshape(plan.split(x.shape)).transpose(plan.axes).reshape(plan.merged(x.shape))
-    return x
+    y = x
+    try:
+        for plan in few_axes(x.ndim, scale, order=order, data_format=data_format, inverse=inverse):
+            y = y.reshape(plan.split(y.shape)).transpose(plan.axes).reshape(plan.merged(y.shape))
+    except InconclusiveDimensionOperation:  # of a difference, as n * (h - 1), JAX cannot tell that it is not negative
+        return _stacked(x, rearrangement(x.ndim, scale, order=order, data_format=data_format, inverse=inverse))
+    return y
+
+
+def _stacked(x: Array, plan: Rearrangement) -> Array:
+    """Carry out a plan without a transpose, and without joining axes: what lies at every offset is stacked where the offset belongs."""
+    y, axes = x.reshape(plan.split(x.shape)), list(range(len(plan.axes)))
+    for before, offset in zip((None, *plan.axes), plan.axes, strict=False):
+        if plan.split_extents[offset].axis is None:
+            here = axes.index(offset)
+            axes.remove(offset)
+            there = 0 if before is None else axes.index(before) + 1
+            axes.insert(there, offset)
+            y = jnp.stack([lax.index_in_dim(y, i, here, keepdims=False) for i in range(y.shape[here])], there)
+    return y.reshape(plan.merged(x.shape))
 
 
 def in_native_order(x: Array, kernel: Array, bias: Array | None, scale: tuple[int, ...], order: Order) -> tuple[Array, Array | None, Order]:

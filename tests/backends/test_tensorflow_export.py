@@ -2,12 +2,14 @@
 
 import os
 import re
+from dataclasses import replace
+from math import prod
 
 import numpy as np
 import pytest
 
 import subpixel_core as core
-from subpixel_core import ORDERS, ResidualUNetConfig
+from subpixel_core import DATA_FORMATS, ORDERS, ResidualUNetConfig
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
@@ -16,6 +18,7 @@ if keras.config.backend() != "tensorflow":
 
 from tensorflow.lite.python import schema_py_generated as schema  # noqa: E402 -- after the skip
 
+import subpixel_tensorflow  # noqa: E402
 from subpixel_conformance.adapters import tensorflow_tflite  # noqa: E402
 from subpixel_tensorflow import (  # noqa: E402
     ChainedSubpixelConv2D,
@@ -123,6 +126,39 @@ def test_other_layers_need_transposes_of_at_most_five_axes(tmp_path, layer, shap
     np.testing.assert_allclose(run(tmp_path / "m.tflite", x), model(x), rtol=0, atol=1e-4)
 
 
+def transposed(path):
+    return [len(inputs[0].shape) for name, inputs, _ in graph(path) if name == "TRANSPOSE"]
+
+
+@pytest.mark.parametrize("scale", [(3,), (2, 3), (2, 3, 2)])
+def test_in_every_order_and_format_a_shift_and_its_inverse_are_transposes_of_at_most_five_axes(tmp_path, scale):
+    open_ = (None,) * len(scale)
+    inputs, outputs = [], []
+    for channels, layer in ((2 * prod(scale), PhaseShift), (2, InversePhaseShift)):
+        for data_format in DATA_FORMATS:
+            inputs.append(keras.Input((*open_, channels) if data_format == "channels_last" else (channels, *open_)))
+            outputs += [layer(scale, order=order, data_format=data_format)(inputs[-1]) for order in ORDERS]
+    to_tflite(keras.Model(inputs, outputs), tmp_path / "m.tflite", verify=False)
+    assert 0 < max(transposed(tmp_path / "m.tflite")) <= 5
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_in_every_order_layers_and_networks_are_of_transposes_of_at_most_five_axes(tmp_path, ndim):
+    layer, chain = getattr(subpixel_tensorflow, f"SubpixelConv{ndim}D"), getattr(subpixel_tensorflow, f"ChainedSubpixelConv{ndim}D")
+    config = ResidualUNetConfig(ndim=ndim, in_channels=2, widths=(8, 16), norm="none")
+    models = [residual_unet(replace(config, upsample="deconv"))]
+    for order in ORDERS:
+        models += [
+            layer(2, 3, (2, 3, 2)[:ndim], order=order, separable=True, blur=True),
+            chain(2, 3, 4, order=order),
+            residual_unet(replace(config, order=order)),
+        ]
+    x = keras.Input((*(4, 6, 2)[:ndim], 2), 1)
+    to_tflite(keras.Model(x, [model(x) for model in models]), tmp_path / "m.tflite", verify=False)
+    assert max(transposed(tmp_path / "m.tflite"), default=0) <= 5
+    assert (transposed(tmp_path / "m.tflite") == []) == (ndim == 1)  # of which nothing but a reshape is left
+
+
 def test_in_int8_the_shift_keeps_scale_and_zero_point_and_moves_the_integers_as_they_are(tmp_path):
     model = model_of(PhaseShift(2), shape=(None, None, None, 12))
     to_tflite(model, tmp_path / "m.tflite", int8=True, calibration=calibration((1, 4, 5, 12)))
@@ -168,9 +204,7 @@ def test_the_inverse_moves_floats_and_integers_as_they_are(tmp_path, order, scal
 
 
 @pytest.mark.parametrize("int8", [False, True], ids=["float", "int8"])
-@pytest.mark.parametrize(
-    "options", [{}, {"norm": "batch", "blur": True, "order": "CRD"}, {"norm": "none"}], ids=["group", "batch, blurred", "none"]
-)
+@pytest.mark.parametrize("options", [{}, {"norm": "batch", "blur": True, "order": "CRD"}], ids=["group", "batch, blurred"])
 def test_the_network_holds_depth_to_space_with_one_scale_on_both_sides(tmp_path, options, int8):
     model = residual_unet(ResidualUNetConfig(in_channels=3, widths=(8, 16), output_scale=2, **options))
     to_tflite(model, tmp_path / "m.tflite", int8=int8, calibration=calibration((1, 10, 7, 3)) if int8 else None)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -585,6 +586,36 @@ def words(name: str, value: Any) -> None:
         raise ValueError(f"{name} must have at least one value; got {value!r}")
 
 
+def of_kind(name: str, is_one: bool, what: str, value: Any) -> None:
+    """Refuse what is not of a kind that has no one type."""
+    if not is_one:
+        raise TypeError(f"{name} must be {what}; got {reprlib.repr(value)}")
+
+
+def several(name: str, value: Any, kind: type) -> tuple[Any, ...]:
+    """Return one object of a kind, or a tuple or list of them, as a tuple."""
+    values = (value,) if isinstance(value, kind) else value
+    if not isinstance(values, (tuple, list)) or not all(isinstance(each, kind) for each in values):
+        raise TypeError(f"{name} must be a {kind.__name__}, or a tuple or list of them; got {reprlib.repr(value)}")
+    if not values:
+        raise ValueError(f"{name} must have at least one {kind.__name__}; got {value!r}")
+    return tuple(values)
+
+
+def known_dtype(known: bool, dtype: Any) -> None:
+    """Refuse what is no dtype of the framework."""
+    if not known:
+        raise ValueError(f"dtype must be a dtype, or the name of one; got {dtype!r}")
+
+
+def decided(shapes: Sequence[str], reason: str) -> Any:
+    """Refuse unknown extents of which JAX cannot tell what the function asks of them."""
+    raise ValueError(
+        f"shapes must have extents of which JAX can tell what the function asks; got {', '.join(map(repr, shapes))}: "
+        f"{reason.strip().splitlines()[0]} Give multiples as such, '2*h', or known extents"
+    )
+
+
 def verified_on(there: bool, platform: str, platforms: Sequence[str]) -> None:
     """Refuse to verify a program that is not for the platform it would run on."""
     if not there:
@@ -677,7 +708,10 @@ def calibrated(int8: bool, calibration: list[Any] | None, shape: Sequence[int | 
         raise ValueError("calibration must have inputs as the model will see them, for int8; got none")
     if calibration and not int8:
         raise ValueError(f"int8 must be True for a calibration; got False and {len(calibration)} inputs")
-    arrays = [np.asarray(x) for x in calibration or []]
+    try:
+        arrays = [np.asarray(x) for x in calibration or []]
+    except ValueError:
+        raise ValueError("calibration must have inputs that are arrays; got lists of unequal lengths") from None
     real("calibration", {f"input {i}": x for i, x in enumerate(arrays)})
     with np.errstate(over="ignore"):  # which is refused as it comes out
         arrays = [x.astype(np.float32) for x in arrays]
@@ -697,6 +731,14 @@ def new_folder(name: str, there: bool, path: Any) -> None:
         raise ValueError(f"{name} must name a folder that is not there yet; got {path}")
 
 
+def named(name: str, path: Any) -> None:
+    """Refuse what is no path, and the empty one, which some functions take for the folder they are called in."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a str or a path; got {path!r}")
+    if not os.fspath(path):
+        raise ValueError(f"{name} must name something; got ''")
+
+
 def in_folder(name: str, path: Any) -> None:
     """Refuse, before the work, a path in a folder that is not there or cannot be written to."""
     folder = os.path.dirname(os.path.realpath(path))
@@ -706,6 +748,7 @@ def in_folder(name: str, path: Any) -> None:
 
 def file_path(name: str, path: Any) -> None:
     """Refuse, before the work, a path at which no file can be written."""
+    named(name, path)
     if os.path.isdir(path):
         raise ValueError(f"{name} must name a file; got the folder {os.fspath(path)}")
     in_folder(name, path)

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export
+from jax.extend.core import InconclusiveDimensionOperation
 from jax.typing import DTypeLike
 
-from subpixel_core.check import flag, instance, kept_dtype, same_answer, verified_on, words
+from subpixel_core.check import decided, flag, integer, kept_dtype, known_dtype, of_kind, same_answer, several, verified_on, words
 from subpixel_jax.ops import for_a_runtime, inverse_phase_shift, phase_shift
 
 _FUNCTIONS = {"floordiv", "mod", "max", "min", "non_negative"}  # of jax's symbolic extents; every other word is an unknown
@@ -64,21 +65,33 @@ def to_stablehlo(
     (3, 8, 10, 2)
     """
     flag("verify", verify)
-    texts = (shapes,) if isinstance(shapes, str) else tuple(shapes)
-    for text in texts:
-        instance("shapes", text, str)
+    of_kind("function", callable(function), "a function", function)
+    texts = several("shapes", shapes, str)
+    known_dtype(_is_dtype(dtype), dtype)
     kept_dtype("JAX", jnp.dtype(dtype), jax.dtypes.canonicalize_dtype(dtype), 'jax.config.update("jax_enable_x64", True)')
     if platforms is not None:
         words("platforms", platforms)
         verified_on(not verify or export.default_export_platform() in platforms, export.default_export_platform(), platforms)
     scope = export.SymbolicScope()
     arrays = [jax.ShapeDtypeStruct(export.symbolic_shape(text, scope=scope), dtype) for text in texts]
-    with for_a_runtime(True):
-        content = bytes(export.export(jax.jit(function), platforms=platforms)(*arrays).serialize())
+    for extent in (extent for array in arrays for extent in array.shape if isinstance(extent, int)):
+        integer("every known extent in shapes", extent, minimum=0)
+    try:
+        with for_a_runtime(True):
+            content = bytes(export.export(jax.jit(function), platforms=platforms)(*arrays).serialize())
+    except InconclusiveDimensionOperation as error:
+        decided(texts, str(error))
     if verify:
         for smallest in (8, 13) if _unknown(texts) else (8,):
             _verify(function, content, _known(texts, smallest), dtype)
     return content
+
+
+def _is_dtype(dtype: Any) -> bool:
+    try:
+        return dtype is not None and bool(jnp.dtype(dtype))
+    except TypeError:
+        return False
 
 
 def _unknown(texts: Sequence[str]) -> list[str]:

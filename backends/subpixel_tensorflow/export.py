@@ -27,7 +27,9 @@ from subpixel_core.check import (
     instance,
     integers_only,
     known_inputs,
+    named,
     new_folder,
+    of_kind,
     one_in_one_out,
     puts_out,
     runs_somewhere,
@@ -59,6 +61,7 @@ def to_saved_model(model: keras.Model, path: str | os.PathLike[str], *, verify: 
     """
     instance("model", model, keras.Model)
     flag("verify", verify)
+    named("path", path)
     target = Path(os.fspath(path))
     new_folder("path", os.path.lexists(target), target)
     in_folder("path", target)
@@ -111,6 +114,7 @@ def to_tflite(
     inputs, outputs = (known_inputs(model, getattr(model, name, None)) for name in ("inputs", "outputs"))
     if flag("int8", int8) or verify:
         one_in_one_out(len(inputs), len(outputs), "the interpreter of TFLite")
+    of_kind("calibration", calibration is None or isinstance(calibration, Iterable), "an iterable of inputs", calibration)
     examples = calibrated(int8, None if calibration is None else list(calibration), inputs[0].shape)
     answers = [(x, _answer(model, x)) for x in examples]  # before the converter calibrates on them, which may end the process
     with tempfile.TemporaryDirectory() as folder:

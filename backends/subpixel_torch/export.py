@@ -20,7 +20,7 @@ from subpixel_core.check import (
     answered,
     file_path,
     flag,
-    instance,
+    of_kind,
     one_file,
     one_of,
     opset,
@@ -29,6 +29,7 @@ from subpixel_core.check import (
     runnable,
     same_answer,
     same_format,
+    several,
     telling,
     traceable,
 )
@@ -89,9 +90,10 @@ def to_onnx(
     flag("verify", verify)
     one_of("data_format", data_format, DATA_FORMATS)
     file_path("path", path)
-    inputs = (example,) if isinstance(example, Tensor) else tuple(example)
+    of_kind("model", callable(model), "a Module or a function", model)
+    of_kind("dynamic_shapes", isinstance(dynamic_shapes, (tuple, list, dict, type(None))), "a tuple, a list or a dict", dynamic_shapes)
+    inputs = several("example", example, Tensor)
     for tensor in inputs:
-        instance("example", tensor, Tensor)
         real_example(tensor.is_complex(), tensor.dtype, "ONNX")
         if verify:
             telling(tensor.shape, *_constant_axes(tensor))
@@ -182,7 +184,7 @@ def _written(module: nn.Module, inputs: tuple[Tensor, ...], dynamic_shapes: Any,
             program: Any = torch.onnx.export(
                 module, inputs, dynamo=True, dynamic_shapes=shapes, opset_version=opset_version, external_data=False, verbose=False
             )
-        except torch.onnx.errors.OnnxExporterError as error:
+        except (torch.onnx.errors.OnnxExporterError, IndexError) as error:  # the latter of axes that are not there
             traceable(error)
     opset_written(opset_version, program.model.opset_imports[""])
     optimizer.optimize(program.model, input_size_limit=2**31, output_size_limit=2**31)  # folds the order into kernels of any size

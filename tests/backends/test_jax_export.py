@@ -243,7 +243,17 @@ def test_arrays_share_their_unknown_extents():
     [
         ("n, h, w, 7", {}, ValueError, "channels must be a multiple of 4, the product of scale=(2, 2); got 7"),
         ("n h", {}, ValueError, "syntax error in symbolic shape"),
-        ([(1, 2, 3, 4)], {}, TypeError, "shapes must be a str; got tuple"),
+        *(
+            (shapes, {}, TypeError, f"shapes must be a str, or a tuple or list of them; got {shapes!r}")
+            for shapes in (3, None, {}, (1, 2, 3, 4), [(1, 2, 3, 4)], ["n, h, w, 8", 3])
+        ),
+        ([], {}, ValueError, "shapes must have at least one str; got []"),
+        ("n, h, -1, 8", {}, ValueError, "every known extent in shapes must be 0 or more; got -1"),
+        ("n, h - 2, w, 8", {}, ValueError, "shapes must have extents of which JAX can tell what the function asks; got 'n, h - 2, w, 8': "),
+        *(
+            ("n, h, w, 8", {"dtype": dtype}, ValueError, f"dtype must be a dtype, or the name of one; got {dtype!r}")
+            for dtype in ("float33", 3, None)
+        ),
         *(
             ("n, h, w, 8", {"dtype": dtype}, ValueError, f"dtype must be one that JAX keeps; got {dtype}, of which it makes {kept} without")
             for dtype, kept in [("float64", "float32"), ("int64", "int32"), ("complex128", "complex64")]
@@ -261,6 +271,11 @@ def test_arrays_share_their_unknown_extents():
 def test_what_cannot_be_exported_is_refused(shapes, options, error, message):
     with pytest.raises(error, match=re.escape(message)):
         to_stablehlo(partial(backend.phase_shift, scale=2), shapes, **options)
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="function must be a function; got 3"):
+        to_stablehlo(3, "n, h, w, 8")
 
 
 def test_with_64_bits_allowed_they_are_kept():

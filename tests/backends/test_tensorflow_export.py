@@ -367,6 +367,24 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path, monk
     assert str(tmp_path / path) in str(caught.value)
 
 
+@pytest.mark.parametrize("export", [to_tflite, to_saved_model])
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        *((path, TypeError, f"path must be a str or a path; got {path!r}") for path in (3, None, b"m", 3.5)),
+        ("", ValueError, "path must name something; got ''"),
+    ],
+)
+def test_what_is_no_path_is_refused(export, path, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        export(model_of(PhaseShift(2)), path)
+
+
+def test_a_calibration_that_cannot_be_gone_through_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="calibration must be an iterable of inputs; got 3"):
+        to_tflite(model_of(PhaseShift(2)), tmp_path / "m.tflite", int8=True, calibration=3)
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

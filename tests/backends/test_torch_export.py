@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import re
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -449,7 +450,14 @@ def test_a_layer_in_a_program_is_a_convolution_and_pixel_shuffle_in_every_order(
             "opset_version must be one that torch.onnx.export writes; got 30",
         ),
         (PhaseShift(2), iota(1, 8, 4, 5), {"data_format": "NCHW"}, ValueError, "data_format must be one of"),
-        (PhaseShift(2), np.zeros((1, 8, 4, 5)), {}, TypeError, "example must be a Tensor; got ndarray"),
+        *(
+            (PhaseShift(2), x, {}, TypeError, f"example must be a Tensor, or a tuple or list of them; got {x!r}")
+            for x in (3, None, np.zeros(2), [3])
+        ),
+        (PhaseShift(2), [], {}, ValueError, "example must have at least one Tensor; got []"),
+        (3, iota(1, 8, 4, 5), {}, TypeError, "model must be a Module or a function; got 3"),
+        (PhaseShift(2), iota(1, 8, 4, 5), {"dynamic_shapes": 3}, TypeError, "dynamic_shapes must be a tuple, a list or a dict; got 3"),
+        (PhaseShift(2), iota(1, 8, 4, 5), {"dynamic_shapes": ({9: "a"},)}, ValueError, "got IndexError: tuple index out of range"),
         (PhaseShift(2), iota(1, 7, 4, 5), {}, ValueError, "channels must be a multiple of 4"),
         (PhaseShift(2), iota(1, 8, 4, 5), {"opset_version": 17}, ValueError, "opset_version must be 18 or more; got 17"),
         (PhaseShift(2), iota(1, 8, 4, 5), {"verify": 1}, TypeError, "verify must be True or False; got 1"),
@@ -469,6 +477,12 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path, monk
     with pytest.raises(ValueError, match=r"^path must (be in a folder that is there and can be written to|name a file); got ") as caught:
         to_onnx(PhaseShift(2), iota(1, 8, 4, 5), tmp_path / path)
     assert str(tmp_path / path) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [3, None, b"m.onnx", 3.5])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(TypeError, match=re.escape(f"path must be a str or a path; got {path!r}")):
+        to_onnx(PhaseShift(2), iota(1, 8, 4, 5), path)
 
 
 class Trained:

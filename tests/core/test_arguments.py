@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,12 @@ LET_THROUGH = [
     (lambda: check.same_format("channels_last", np.str_("channels_last")), None),
     (lambda: check.opset_written(18, np.int64(18)), None),
     (lambda: check.kept_dtype("JAX", np.dtype("float32"), np.float32, "x64"), None),
+    (lambda: check.of_kind("function", True, "a function", len), None),
+    (lambda: check.several("shapes", "n", str), ("n",)),
+    (lambda: check.several("shapes", ["n", "h"], str), ("n", "h")),
+    (lambda: check.several("shapes", ("n",), str), ("n",)),
+    (lambda: check.known_dtype(True, "float32"), None),
+    (lambda: check.named("path", Path("a")), None),
     (lambda: check.words("platforms", ["cpu", "cuda"]), None),
     (lambda: check.words("platforms", ("cpu",)), None),
     (lambda: check.verified_on(True, "cpu", ("cpu",)), None),

@@ -189,6 +189,23 @@ RULES = [
     ],
     (lambda: check.words("platforms", "cpu"), "platforms must be a tuple or list of str; got 'cpu'"),
     (lambda: check.words("platforms", ["cpu", 1]), "platforms must be a tuple or list of str; got ['cpu', 1]"),
+    (lambda: check.of_kind("function", False, "a function", 3), "function must be a function; got 3"),
+    (lambda: check.of_kind("function", False, "a function", "a" * 99), f"function must be a function; got '{'a' * 12}...{'a' * 13}'"),
+    (lambda: check.several("shapes", 3, str), "shapes must be a str, or a tuple or list of them; got 3"),
+    (lambda: check.several("shapes", {"n"}, str), "shapes must be a str, or a tuple or list of them; got {'n'}"),
+    (lambda: check.several("shapes", ["n", 1], str), "shapes must be a str, or a tuple or list of them; got ['n', 1]"),
+    (lambda: check.several("shapes", [], str), "shapes must have at least one str; got []"),
+    (lambda: check.known_dtype(False, "float33"), "dtype must be a dtype, or the name of one; got 'float33'"),
+    (
+        lambda: check.decided(["n, d - 2", "h"], "\nSymbolic dimension comparison is inconclusive.\nMore"),
+        "shapes must have extents of which JAX can tell what the function asks; got 'n, d - 2', 'h': Symbolic dimension comparison is "
+        "inconclusive. Give multiples as such, '2*h', or known extents",
+    ),
+    (lambda: check.named("path", 3), "path must be a str or a path; got 3"),
+    (lambda: check.named("path", b"a"), "path must be a str or a path; got b'a'"),
+    (lambda: check.named("path", ""), "path must name something; got ''"),
+    (lambda: check.file_path("path", ""), "path must name something; got ''"),
+    (lambda: check.calibrated(True, [[1, [2]]], (2,)), "calibration must have inputs that are arrays; got lists of unequal lengths"),
     (lambda: check.words("platforms", ()), "platforms must have at least one value; got ()"),
     (
         lambda: check.verified_on(False, "cpu", ["cuda", "tpu"]),

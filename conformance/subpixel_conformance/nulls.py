@@ -247,14 +247,13 @@ def nearly_out_of_bound(x: np.ndarray, kernel: np.ndarray, bias: Any = None, *, 
 
 def axis_by_axis(x: np.ndarray, scale: Any) -> np.ndarray:
     """Return the box as a mean along one axis after the other, in float64."""
-    honest.factors_of(scale)
+    if x.ndim <= len(honest.factors_of(scale)):
+        raise ValueError(f"x must have {len(scale) + 1} axes or more; got {x.ndim}")
     y = x.astype(np.float64)
     for axis, r in enumerate(scale, start=x.ndim - len(scale) - 1):
-        sums = np.cumsum(np.insert(y, 0, 0, axis=axis), axis=axis)
-        start = np.arange(y.shape[axis]) - (r - 1) // 2
-        first, end = np.maximum(start, 0), np.minimum(start + r, y.shape[axis])
-        count = (end - first).reshape([-1 if place == axis else 1 for place in range(y.ndim)])
-        y = (np.take(sums, end, axis=axis) - np.take(sums, first, axis=axis)) / count
+        along = np.moveaxis(y, axis, 0)
+        boxes = [along[max(0, i - (r - 1) // 2) : i - (r - 1) // 2 + r] for i in range(len(along))]
+        y = np.moveaxis(np.stack([box.mean(axis=0) for box in boxes]), 0, axis)
     return y.astype(x.dtype)
 
 

@@ -252,8 +252,9 @@ def icnr_residual(kernel: np.ndarray, scale: Shape, *, order: str, bias: np.ndar
         for c in range(outputs):
             first = wide[..., channel_index(order, c, (0,) * len(scale), scale, outputs)]
             for o in offsets(scale):
-                difference = np.abs(wide[..., channel_index(order, c, o, scale, outputs)] - first)
-                largest = max(largest, float(difference.max(initial=0.0)))
+                other = wide[..., channel_index(order, c, o, scale, outputs)]
+                different = other != first  # infinities that are equal have no difference
+                largest = max(largest, float(np.abs(other[different] - first[different]).max(initial=0.0)))
     return largest
 
 
@@ -274,6 +275,20 @@ def box_blur(y: np.ndarray, scale: Shape) -> np.ndarray:
                 result[_after(before, i)] += y[_after(before, at)]
                 count += 1
         result[_after(before, i)] /= count
+    return result
+
+
+def box_blur_gradient(cotangent: np.ndarray, scale: Shape) -> np.ndarray:
+    """Return the gradient of ``sum(box_blur(y, scale) * cotangent)`` for y: every mean gives each of its positions the same share."""
+    cotangent = _wide(cotangent.astype(np.float64))
+    batch, spatial, _ = split(cotangent.shape, len(scale), "channels_last")
+    result = np.zeros_like(cotangent)
+    before = len(batch)
+    for i in product(*(range(extent) for extent in spatial)):
+        positions = [tuple(at - (r - 1) // 2 + tap for at, r, tap in zip(i, scale, t, strict=True)) for t in offsets(scale)]
+        inside = [at for at in positions if all(0 <= n < extent for n, extent in zip(at, spatial, strict=True))]
+        for at in inside:
+            result[_after(before, at)] += cotangent[_after(before, i)] / len(inside)
     return result
 
 

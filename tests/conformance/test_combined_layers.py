@@ -1,5 +1,6 @@
 """Layers under circumstances that come together: each pair has a row, the fast formulas are the oracle's, the verdict names them."""
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -10,12 +11,12 @@ from subpixel_conformance.adapter import Claims, LayerConfig
 from subpixel_conformance.adapters import reference
 from subpixel_conformance.case import Mismatch, claims_of
 from subpixel_conformance.cases import combined_layers as combined
-from subpixel_conformance.cases import init
+from subpixel_conformance.cases import exact, init
 from subpixel_conformance.cases.arrays import small_integers
 from subpixel_conformance.cases.layer import expected_layer, parameters_for
 from subpixel_conformance.judge import judge
 from subpixel_conformance.mutants.combined_layers import gradient_together, layer_together, start_together
-from subpixel_conformance.mutants.honest import Honest
+from subpixel_conformance.mutants.honest import Honest, HonestLayer
 
 CLAIMS = claims_of(reference.adapter)
 MODEST = Claims(
@@ -26,6 +27,15 @@ MODEST = Claims(
     scale_one=False,
     layers=({"kernel_size": (3, 3), "padding": "same"},),
 )
+
+
+def gradient_rows():
+    """Return the rows whose gradients are asked of the reference."""
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(combined, "judged", lambda levels, rows, check: asked.extend(rows))
+        combined.gradients(reference.adapter, "cpu", profile="full", case="case")
+    return asked
 
 
 def failures(adapter, profile="full"):
@@ -49,16 +59,62 @@ def test_every_pair_of_what_is_claimed_and_can_be_is_in_some_row(claims):
     assert all(combined.needs_layer(combined.config_of(row)).missing(claims) is None for row in rows)
 
 
-@pytest.mark.parametrize("changed", [{}, {"ndim": 1, "stages": "relu", "separable": True}, {"ndim": 3, "padding": "pairs", "scale": "2x3"}])
+SOME = [
+    {},
+    {"ndim": 1, "stages": "relu", "separable": True, "inputs": 32},
+    {"ndim": 3, "padding": "pairs", "scale": "2x3"},
+    {"separable": True, "padding": "valid", "kernel": "5x6", "scale": "3"},
+]
+
+
+@pytest.mark.parametrize("changed", SOME)
 def test_what_is_expected_is_the_oracles(changed):
     row = {name: values[0] for name, values in combined.circumstances(CLAIMS).items()} | changed
     config = combined.config_of(row)
-    x = small_integers((2, *combined.EXTENTS["short"][config.ndim], config.in_channels), "float32")
+    x = small_integers((2, *(n + 4 for n in combined.EXTENTS["short"][config.ndim]), config.in_channels), "float32")
     parameters = parameters_for(config, integers=True)
     y = expected_layer(x, config, parameters)
-    assert compare.exact(combined.exact_layer(x, config, parameters), y) is None
+    found, off = exact.layer(exact.wide(x), config, parameters, bounded=True)
+    assert compare.exact(found, y) is None
+    assert (off >= 0).all()
+    assert off.mean() > 0
     scale = config.scale
-    assert np.abs(combined.boxed(y, scale) - oracle.box_blur(y, scale)).max() < 1e-15 * np.abs(y).max()
+    assert np.abs(exact.boxed(y.astype(np.longdouble), scale) - oracle.box_blur(y, scale)).max() < 1e-15 * np.abs(y).max()
+    back = exact.boxed(y.astype(np.longdouble), scale, transposed=True)
+    assert np.abs(back - oracle.box_blur_gradient(y, scale)).max() < 1e-15 * np.abs(y).max()
+
+
+@pytest.mark.parametrize("blur", [False, True])
+@pytest.mark.parametrize("changed", SOME)
+def test_gradients_are_those_of_the_oracle(changed, blur):
+    row = {name: values[0] for name, values in combined.circumstances(CLAIMS).items()} | changed
+    config = replace(combined.config_of(row), blur=blur)
+    x = exact.wide(small_integers((2, *(n + 4 for n in combined.EXTENTS["short"][config.ndim]), config.in_channels), "float32"))
+    parameters = combined.clear_of_zero(x, config, parameters_for(config, integers=True))
+    passed = exact.forward(x, config, parameters)
+    cotangent = small_integers(passed[-1].y.shape, "float64", start=6)
+    d_x, held = HonestLayer(config, parameters).gradients(x, cotangent)
+    found = exact.backward(passed, cotangent, config, parameters)
+    rows = [(d_x, found[0]["x"].values)] + [(held[n][name], stage[name].values) for n, stage in enumerate(found) for name in held[n]]
+    for oracles, ours in rows:
+        assert np.abs(ours - oracles).max() <= (1e-5 if blur else 0) * np.abs(oracles).max()
+
+
+def test_no_activation_whose_gradient_is_asked_for_is_near_zero():
+    """Where it is, a right implementation may round to the other side."""
+    seen = 0
+    for row in gradient_rows():
+        config = combined.config_of(row)
+        if config.activation is None:
+            continue
+        x, parameters = combined.gradient_data(row, config, integers=not config.blur and config.bias)
+        before = exact.forward(x, config, parameters)[0].y
+        _, off = exact.layer(
+            x, replace(config, factors=None, scale=config.factors[0], out_channels=config.width), parameters[:1], bounded=True
+        )
+        assert (np.abs(before) > off).all()
+        seen += 1
+    assert seen > 5
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -53,58 +54,67 @@ class ReferenceLayer:
         return self._parameters
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        return self._apply(x, self._parameters)
-
-    def _apply(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
-        config = self._config
-        for number, (stage, held) in enumerate(zip(self._stages, parameters, strict=True)):
-            options: dict[str, Any] = {"scale": stage.scale, "order": config.order, "padding": config.padding}
-            if config.separable:
-                x = core.separable_subpixel_conv(x, held["depthwise"], held["kernel"], held.get("bias"), **options)
-            else:
-                x = core.subpixel_conv(x, held["kernel"], held.get("bias"), **options)
-            if config.blur:
-                x = core.box_blur(x, stage.scale)  # BL-004
-            if config.activation == "relu" and number < len(self._stages) - 1:
-                x = np.maximum(x, 0)
+        for number in range(len(self._stages)):
+            x = self._activated(number, self._blurred(number, self._convolved(number, x, self._parameters[number])))
         return x
 
-    def _with(self, x: np.ndarray, held: Mapping[str, np.ndarray], name: str, value: np.ndarray) -> np.ndarray:
-        """Return the output where one parameter has another value."""
-        return self._apply(x, [{**held, name: value}])
+    def _convolved(self, number: int, x: np.ndarray, held: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the sub-pixel convolution of a stage."""
+        config = self._config
+        options: dict[str, Any] = {"scale": self._stages[number].scale, "order": config.order, "padding": config.padding}
+        if config.separable:
+            return core.separable_subpixel_conv(x, held["depthwise"], held["kernel"], held.get("bias"), **options)
+        return core.subpixel_conv(x, held["kernel"], held.get("bias"), **options)
+
+    def _blurred(self, number: int, x: np.ndarray) -> np.ndarray:
+        return core.box_blur(x, self._stages[number].scale) if self._config.blur else x  # BL-004
+
+    def _activated(self, number: int, x: np.ndarray) -> np.ndarray:
+        return np.maximum(x, 0) if self._between(number) else x
+
+    def _between(self, number: int) -> bool:
+        """Whether the activation follows a stage."""
+        return self._config.activation == "relu" and number < len(self._stages) - 1
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
-        """Differentiate a layer without activation: it is linear in each argument, so probing with unit vectors gives the derivative."""
-        if len(self._parameters) > 1:
-            return self._gradients_of_chain(x, cotangent)
-        (held,) = self._parameters
-        without_bias = {name: values for name, values in held.items() if name != "bias"}
-        d_x = probed(lambda value: self._apply(value, [without_bias]), x, cotangent)
-        gradients = {}
-        for name, values in held.items():
-            if name == "bias":
-                zeros = {other: np.zeros_like(kernel) for other, kernel in without_bias.items()}
-                gradients[name] = probed(partial(self._with, x, zeros, name), values, cotangent)
-            else:
-                gradients[name] = probed(partial(self._with, x, without_bias, name), values, cotangent)
-        return d_x, [gradients]
-
-    def _gradients_of_chain(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
-        """Differentiate a chain, which is affine in each argument: what a unit vector changes is the derivative, exact on integers."""
-        before = self(x)
-        d_x = probed(lambda value: self(x + value) - before, x, cotangent)
-        gradients: Parameters = []
+        """Differentiate stage by stage, from the last: each is linear in each argument, so unit vectors give the derivative."""
+        inputs, outputs = [x], []
         for number, held in enumerate(self._parameters):
-            gradients.append({})
-            for name, values in held.items():
+            outputs.append(self._blurred(number, self._convolved(number, inputs[-1], held)))
+            inputs.append(self._activated(number, outputs[-1]))
+        found: Parameters = []
+        for number, held in reversed(list(enumerate(self._parameters))):
+            if self._between(number):
+                cotangent = cotangent * (outputs[number] > 0)
+            if self._config.blur:
+                cotangent = self._unblurred(number, cotangent)
+            kernels = {name: values for name, values in held.items() if name != "bias"}
+            found.append({name: self._derivative(number, inputs[number], kernels, name, held[name], cotangent) for name in held})
+            cotangent = by_sample(partial(self._convolved, number, held=kernels), inputs[number], cotangent)
+        return cotangent, found[::-1]
 
-                def changed(value: np.ndarray, number: int = number, name: str = name) -> np.ndarray:
-                    moved = [dict(stage) for stage in self._parameters]
-                    moved[number][name] = moved[number][name] + value
-                    return self._apply(x, moved) - before
+    def _unblurred(self, number: int, cotangent: np.ndarray) -> np.ndarray:
+        """Return the gradient of the blur, which is the same in every channel."""
+        channel_first = np.moveaxis(cotangent, -1, 1)
+        images = channel_first.reshape(-1, *cotangent.shape[1:-1], 1)
+        pulled_back = by_sample(partial(self._blurred, number), images, images)
+        return np.moveaxis(pulled_back.reshape(channel_first.shape), 1, -1)
 
-                gradients[number][name] = probed(changed, values, cotangent)
-        return d_x, gradients
+    def _derivative(
+        self, number: int, x: np.ndarray, kernels: Mapping[str, np.ndarray], name: str, values: np.ndarray, cotangent: np.ndarray
+    ) -> np.ndarray:
+        """Return the gradient for one parameter. A low-resolution channel depends on its own values, so all channels are probed at once."""
+        held = {other: np.zeros_like(kernel) for other, kernel in kernels.items()} if name == "bias" else kernels
+        if name == "depthwise":
+            return probed(lambda value: self._convolved(number, x, {**held, name: value}), values, cotangent)
+        gradient, order = np.zeros(values.shape), self._config.order
+        for place in np.ndindex(values.shape[:-1]):
+            unit = np.zeros_like(values)
+            unit[place] = 1
+            products = self._convolved(number, x, {**held, name: unit}).astype(np.float64) * cotangent
+            low = core.inverse_phase_shift(products, self._stages[number].scale, order=order)  # type: ignore[arg-type]
+            gradient[place] = low.reshape(-1, values.shape[-1]).sum(axis=0)
+        return gradient.astype(values.dtype)
 
 
 class ReferenceNetwork:
@@ -138,6 +148,14 @@ def probed(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangen
         unit = np.zeros(x.size, dtype=x.dtype)
         unit[j] = 1
         gradient[j] = (function(unit.reshape(x.shape)).astype(np.float64) * cotangent).sum()
+    return gradient.astype(x.dtype).reshape(x.shape)
+
+
+def by_sample(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """Return the same where every sample is mapped by itself: one call, of every unit vector as a sample."""
+    size = prod(x.shape[1:])
+    values = function(np.eye(size, dtype=x.dtype).reshape(size, *x.shape[1:])).astype(np.float64)
+    gradient = cotangent.reshape(len(x), -1).astype(np.float64) @ values.reshape(size, -1).T
     return gradient.astype(x.dtype).reshape(x.shape)
 
 

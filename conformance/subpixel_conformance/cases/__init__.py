@@ -8,7 +8,10 @@ from ..case import Case, Needs, bulk_dtype
 from ..result import PROFILES
 from . import (
     combined,
+    combined_equivalence,
+    combined_functions,
     combined_layers,
+    combined_unet,
     equivalence,
     execution,
     gradient,
@@ -24,7 +27,7 @@ from . import (
 )
 
 REAL = ("float32", "float64", "float16", "bfloat16")
-TOGETHER = (combined, combined_layers)
+TOGETHER = (combined, combined_layers, combined_functions, combined_equivalence, combined_unet)
 """The areas whose cases put circumstances together, many calls in each."""
 
 

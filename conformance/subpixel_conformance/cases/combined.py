@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import oracle
+from .. import compare, oracle
 from ..adapter import ORDERS, AdapterProtocol, Claims
 from ..case import Case, Mismatch, Needs, Unavailable, bulk_dtype, claims_of, dtype_of
 from ..covering import covering_array
@@ -33,7 +33,7 @@ SIZE = 8192
 
 SCALES: dict[str, tuple[int, ...]] = {"2": (2,) * 4, "3": (3,) * 4, "4": (4,) * 4, "2x3": (2, 3, 2, 3), "3x2": (3, 2, 2, 2), "9": (9,) * 4}
 SPATIAL = {"3": (1, 1, 2, 3), "8": (1, 1, 2, 8), "9": (1, 1, 2, 9), "16": (1, 1, 2, 16), "tall": (8, 2, 1, 1)}
-CHANNELS = (2, 3, 8, 9, 16)
+CHANNELS = (2, 3, 8, 9, 16, 32, 33)
 BATCHES: dict[int, list[tuple[int, ...]]] = {0: [()], 1: [(2,), (8,), (9,)], 2: [(2, 3)], 3: [(2, 1, 3)]}
 ONES: tuple[dict[str, Any], ...] = ({"ndim": 1}, {"channels": 1}, {"scale": "1"}, {"spatial": "1"}, {"batch": (1,)})
 """One of something, in rows of its own: many a wrong order looks right there."""
@@ -183,14 +183,18 @@ def follows_formula(adapter: AdapterProtocol, device: str, *, call: Call, clause
 # --- judging rows ---
 
 
-def judged(claimed: Mapping[str, tuple[Any, ...]], asked: Iterable[Row], check: Check) -> None:
-    """Put rows to a check; where one fails, raise the failure of the simplest row like it, with the circumstances that it takes."""
+def judged(claimed: Mapping[str, tuple[Any, ...]], asked: Iterable[Row], check: Check, sizes: Callable[[Row], str] | None = None) -> None:
+    """Put rows to a check; where one fails, raise the failure of the simplest row like it, with the circumstances that it takes.
+
+    ``sizes`` says which sizes a row brings along that are no circumstances of it: any of them may be the cause.
+    """
     for row in asked:
         failure = _failure(check, row)
         if failure is None:
             continue
         row, failure = _shrunk(claimed, dict(row), check, failure)
         needed = ", ".join(f"{name}={row[name]}" for name in row if _matters(claimed, row, name, check)) or "whatever is asked"
+        needed += f", where {sizes(row)}" if sizes is not None else ""
         if not isinstance(failure, Mismatch):
             raise RuntimeError(f"{told(failure)}; wrong for {needed}") from failure
         failure.message = f"{failure.message}; wrong for {needed}"
@@ -320,6 +324,47 @@ def empties(adapter: AdapterProtocol, device: str, *, operation: str, profile: s
     judged_where_formula_holds(levels, covering_array(levels, STRENGTH[profile]), holds, formula)
 
 
+# --- memory that holds a value once and gives it many times ---
+
+REPEATED = ("channels", "spatial", "all")
+
+
+def repeated(x: np.ndarray, axes: Iterable[int]) -> np.ndarray:
+    """Return a view with a stride of 0 along ``axes``, where every value is the first one: what ``expand`` and ``broadcast_to`` make."""
+    first = x[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(x.ndim))].copy()
+    strides = tuple(0 if axis in axes else stride for axis, stride in enumerate(first.strides))
+    return np.lib.stride_tricks.as_strided(first, x.shape, strides)
+
+
+def repetitions(adapter: AdapterProtocol, device: str, *, operation: str, profile: str, clause: str, case: str) -> None:
+    """Demand of a view with strides of 0 what a contiguous copy gives."""
+    levels = circumstances(claims_of(adapter))
+    batches = {len(batch): batch for batch in levels["batch"]}
+    small = {name: levels[name] for name in ("order", "data_format", "ndim", "scale")}
+    levels = {**small, "batch": tuple(batches.values()), "repeated": (*REPEATED, *(("batch",) if any(batches) else ()))}
+    dtype = bulk_dtype(claims_of(adapter))
+
+    def whole(row: Row) -> Call:
+        return call_of({"channels": 2, "spatial": "3", "dtype": dtype, **row}, operation)
+
+    def formula(row: Row) -> None:
+        follows_formula(adapter, device, call=whole(row), clause=clause, case=case)
+
+    def holds(row: Row) -> None:
+        call = whole(row)
+        batch, channels = range(len(call.batch)), _axis(call)
+        every = range(len(call.shape))
+        spatial = [axis for axis in every if axis not in (*batch, channels)]
+        axes = {"channels": [channels], "spatial": spatial, "all": every, "batch": batch}[row["repeated"]]
+        view = repeated(labelled(call.shape, dtype)[0].array, axes)
+        wanted = call.run(adapter, device, view)
+        difference = compare.bitwise(adapter.to_numpy(call.function(adapter)(adapter.to_native(view, device))), wanted)
+        if difference is not None:
+            raise Mismatch(difference.message(clause, f"{case}, as compared with a contiguous copy"))
+
+    judged_where_formula_holds(levels, covering_array(levels, STRENGTH[profile]), holds, formula)
+
+
 def _with(call: Call, **changed: Any) -> Call:
     return Call(**{**vars(call), **changed})
 
@@ -361,7 +406,12 @@ def one_shape(adapter: AdapterProtocol, device: str, *, operation: str, order: s
             again = f", {number} calls after another of this shape" if number else ""
             follows_formula(adapter, device, call=call, clause=clause, case=f"{case}{again}")
 
-    judged({**levels, "order": (order,)}, asked, holds)
+    def sizes(row: Row) -> str:
+        calls = calls_of_one_shape(claims, row, operation)
+        channels = sorted({call.channels for call in calls})
+        return f"the channels are {' or '.join(map(str, channels))} in a tensor of shape {calls[0].shape}"
+
+    judged({**levels, "order": (order,)}, asked, holds, sizes)
 
 
 def large(adapter: AdapterProtocol, device: str, *, operation: str, order: str, clause: str, case: str) -> None:
@@ -391,8 +441,10 @@ def _remainder(call: Call, offence: str) -> Asked:
 
 
 def _remaining_extent(call: Call, offence: str) -> Asked:
-    """ER-004: an extent that is no multiple, of the first axis or of the last."""
-    axis = len(call.batch) + (call.data_format == "channels_first") + (len(call.scale) - 1 if offence == "last axis" else 0)
+    """ER-004: an extent that is no multiple, of the first axis, of the last, or of one between."""
+    last = len(call.scale) - 1
+    axis = {"first axis": 0, "last axis": last, "second axis": min(1, last), "third axis": min(2, last)}[offence]
+    axis += len(call.batch) + (call.data_format == "channels_first")
     shape = list(call.shape)
     shape[axis] += 1
     return tuple(shape), call.scale, call.order, call.data_format, f"extent {shape[axis]} of the {offence} under scale={call.scale}"
@@ -418,9 +470,9 @@ def _few_axes(call: Call, offence: int) -> Asked:
 
 REFUSED: dict[str, tuple[tuple[Any, ...], Callable[[Call, Any], Asked]]] = {
     "ER-001": ((0, -1), _wrong_factor),
-    "ER-002": ((2.0, True, "2"), _wrong_factor),
+    "ER-002": ((2.0, True, "2", np.float64(2), np.bool_(True)), _wrong_factor),
     "ER-003": (("one more", "one less", "too few"), _remainder),
-    "ER-004": (("first axis", "last axis"), _remaining_extent),
+    "ER-004": (("first axis", "last axis", "second axis", "third axis"), _remaining_extent),
     "ER-005": (("order", "data format"), _unknown),
     "ER-006": ((1, 2), _few_axes),
 }
@@ -472,12 +524,13 @@ def cases(profile: str) -> Iterator[Case]:
                 case = f"{clause}/{topic}-{'inverse-' if inverse else ''}{order}"
                 options: dict[str, Any] = {"operation": operation, "order": order, "clause": clause, "case": case}
                 yield Case(case, (clause,), "shift", needs, partial(check, **options))
-        for topic, (clause, demand) in {**PROPERTIES, "empty": ("PS-009", empties)}.items():
+        others = {"empty": ("PS-009", empties), "repeated": ("PS-012", repetitions)}
+        for topic, (clause, demand) in {**PROPERTIES, **others}.items():
             clauses = ("IP-003", clause) if inverse else (clause,)
             case = f"{clauses[0]}/combined-{'inverse-' if inverse else ''}{topic}"
             options = {"operation": operation, "profile": profile, "clause": clause, "case": case}
-            needs = Needs((operation,), bit_patterns=topic == "bits", empty=topic == "empty")
-            check = partial(empties, **options) if demand is empties else partial(combined, order=None, check=demand, **options)
+            needs = Needs((operation,), bit_patterns=topic == "bits", empty=topic == "empty", strided=topic == "repeated")
+            check = partial(demand, **options) if topic in others else partial(combined, order=None, check=demand, **options)
             yield Case(case, clauses, "shift", needs, check)
         for clause in REFUSED:
             if clause != ("ER-003" if inverse else "ER-004"):

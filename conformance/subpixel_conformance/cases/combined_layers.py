@@ -16,17 +16,16 @@ import numpy as np
 
 from .. import compare, oracle
 from ..adapter import AdapterProtocol, Claims, LayerConfig
-from ..case import Case, Mismatch, Needs, Unavailable, bulk_dtype, claims_of
+from ..case import Case, Mismatch, Needs, Unavailable, bulk_dtype, claims_of, dtype_of
 from ..covering import covering_array
-from .arrays import normal, small_integers
-from .combined import BATCHES, STRENGTH, Row, expected, judged
-from .gradient import directional_derivatives, layer_gradients, pulled_back
+from . import exact
+from .arrays import labelled, normal, small_integers
+from .combined import BATCHES, STRENGTH, Row, judged
+from .gradient import native_cotangent, pulled_back
 from .init import asked_shape, constructed, constructed_bias, constructed_layer, keeps_kernel_bits, replicated_bias, replicated_kernel
 from .layer import (
     Parameters,
-    blurred_bound,
     convolution,
-    low_bound,
     nearest,
     needs_layer,
     parameters_for,
@@ -40,13 +39,17 @@ Levels = Mapping[str, tuple[Any, ...]]
 
 # --- the circumstances: the simplest level first ---
 
-KERNELS = {"3": (3, 3, 3), "1": (1, 1, 1), "2": (2, 2, 2), "2x3": (2, 3, 1)}
+KERNELS = {"3": (3, 3, 3), "1": (1, 1, 1), "2": (2, 2, 2), "2x3": (2, 3, 1), "5x6": (5, 6, 1)}
+TAPS = ("3", "1", "2", "2x3")
+"""Those of layers and functions; gradients have a longer kernel too."""
 SCALES = {"2": (2, 2, 2), "2x3": (2, 3, 2), "3": (3, 3, 3), "4": (4, 4, 4), "1": (1, 1, 1)}
+LAST = {**SCALES, "2x3": (3, 2, 2), "3": (2, 2, 2), "4": (2, 2, 2)}
+"""The factors of the third stage of a chain: not those of the second, where unequal ones are asked for."""
 PADDINGS: dict[str, Any] = {"same": "same", "valid": "valid", "pairs": ((1, 0), (2, 3), (0, 1))}
 EXTENTS = {"short": {1: (5,), 2: (4, 5), 3: (3, 4, 3)}, "long": {1: (9,), 2: (9, 3), 3: (7, 3, 3)}}
 REAL = ("float32", "float64", "float16", "bfloat16")
 WIDE = ("float32", "float64")
-"""What holds every integer of a chain. The sums of a single convolution are small enough for all of `REAL`."""
+"""What holds every integer of a chain, or of its gradients. The sums of a single convolution are small enough for all of `REAL`."""
 BLOCK = 32
 """The most positions in a block."""
 
@@ -78,7 +81,7 @@ def circumstances(claims: Claims) -> dict[str, tuple[Any, ...]]:
         "batch": (2, 1, 8),
         "inputs": (3, 1, 2, 8, 16),
         "outputs": (2, 1, 3),
-        "kernel": tuple(KERNELS),
+        "kernel": TAPS,
         "scale": _scales(claims),
         "padding": tuple(PADDINGS),
         "bias": (True, False),
@@ -101,14 +104,33 @@ FEWER: dict[str, tuple[Any, ...]] = {
 """The levels of the full profile, where those of the exhaustive one are more: a compiler may take a second for each layer."""
 START: dict[str, tuple[Any, ...]] = {"inputs": (3,), "outputs": (2,), "kernel": ("3",), "padding": ("same",), "stages": ("one",)}
 """Those of a layer as it comes, in the full profile."""
-GRADIENTS: dict[str, tuple[Any, ...]] = {"inputs": (2, 1), "kernel": ("2x3", "1"), "scale": ("2", "2x3")}
+GRADIENTS: dict[str, tuple[Any, ...]] = {"inputs": (2, 1, 32), "kernel": ("2x3", "1", "5x6"), "scale": ("2", "2x3")}
 """Those of gradients, in the full profile."""
+
+
+STAGES = ("relu", "three")
+ALONE: dict[str, Levels] = {
+    "SP-001": {"stages": ("one",), "blur": (False,), "separable": (True,), "padding": tuple(PADDINGS)},
+    "SC-004": {"stages": STAGES, "blur": (False,), "separable": (False, True), "padding": tuple(PADDINGS)},
+    "BL-004": {"stages": STAGES, "blur": (True,), "separable": (False, True)},
+}
+"""Kinds of layers that have rows of their own, since few of the others are of them: pairs of these circumstances and the number of axes.
+
+In the others a chain is not blurred, is padded as "same" does, and is in what holds its integers; here it is not.
+"""
+SPREAD: Levels = {"inputs": (3,), "outputs": (2,), "kernel": ("3", "2"), "scale": ("2x3", "2"), "bias": (True,), "batch": (2, 1)}
+"""What else is in these rows: each at least once."""
 
 
 def narrowed(levels: Levels, profile: str, *fewer: Levels) -> dict[str, tuple[Any, ...]]:
     """Return the levels that a profile asks for: in full, of those of ``fewer`` that are claimed, or of all where none is."""
+    return limited(levels, *(fewer if profile == "full" else ()))
+
+
+def limited(levels: Levels, *fewer: Levels) -> dict[str, tuple[Any, ...]]:
+    """Return the levels, of those of ``fewer`` that are claimed, or all where none is."""
     found = dict(levels)
-    for some in fewer if profile == "full" else ():
+    for some in fewer:
         for name in found.keys() & some.keys():
             found[name] = tuple(level for level in found[name] if level in some[name]) or found[name]
     return found
@@ -143,13 +165,20 @@ def config_of(row: Row) -> LayerConfig:
     )
     if row["stages"] == "one":
         return config
-    relu, whole = row["stages"] == "relu", tuple(2 * r for r in scale)
-    return replace(config, scale=whole, factors=(scale, (2,) * ndim), width=3 if relu else None, activation="relu" if relu else None)
+    factors = (scale, (2,) * ndim, *([LAST[row["scale"]][:ndim]] if row["stages"] == "three" else []))
+    relu, whole = row["stages"] != "linear", tuple(map(prod, zip(*factors, strict=True)))
+    return replace(config, scale=whole, factors=factors, width=3 if relu else None, activation="relu" if relu else None)
 
 
 def clause_of(row: Row, real: bool = False) -> str:
     """Return the clause that a layer of this kind must meet, on integers or on real numbers."""
-    kinds = (("BL-001", "BL-003", row["blur"]), ("SC-004", "SC-004", row["stages"] != "one"), ("SP-001", "SP-002", row["separable"]))
+    chain = row["stages"] != "one"
+    kinds = (
+        ("BL-004", "BL-004", chain and row["blur"]),
+        ("BL-001", "BL-003", row["blur"]),
+        ("SC-004", "SC-004", chain),
+        ("SP-001", "SP-002", row["separable"]),
+    )
     return next(((exact, bounded)[real] for exact, bounded, holds in kinds if holds), ("SC-001", "SC-003")[real])
 
 
@@ -171,8 +200,12 @@ ONES: tuple[dict[str, Any], ...] = ({"bias": False}, {"kernel": "1"}, {"outputs"
 """What hides mistakes, in rows of its own: no bias that is added twice, one tap that is flipped, one channel in another place."""
 
 
+Possible = Callable[[dict[str, Any], Levels], Iterator[dict[str, Any]]]
+"""Yields a row that can be or, where two levels exclude each other, rows with the one and with the other."""
+
+
 @lru_cache(maxsize=64)
-def _rows(levels: tuple[tuple[str, tuple[Any, ...]], ...], strength: int) -> list[dict[str, Any]]:
+def _rows(levels: tuple[tuple[str, tuple[Any, ...]], ...], strength: int, possible: Possible) -> list[dict[str, Any]]:
     """Return rows without what hides mistakes, and rows with one or more things that do, with fewer at a time of the others."""
     apart = [one for one in ONES if all(set(dict(levels).get(name, ())) > {level} for name, level in one.items())]
     seen = {name: tuple(level for level in values if all((name, level) not in one.items() for one in apart)) for name, values in levels}
@@ -180,18 +213,18 @@ def _rows(levels: tuple[tuple[str, tuple[Any, ...]], ...], strength: int) -> lis
     for several in range(min(strength, len(apart)) + 1):
         for ones in combinations(apart, several):
             fixed = {name: (level,) for one in ones for name, level in one.items()}
-            found += _covered({**seen, **fixed}, strength - several)
+            found += _covered({**seen, **fixed}, strength - several, possible)
     return found
 
 
-def _covered(levels: Levels, strength: int) -> list[dict[str, Any]]:
+def _covered(levels: Levels, strength: int, possible: Possible) -> list[dict[str, Any]]:
     """Return a covering array of what can be: where two levels cannot come together, each comes with the others. Of strength 0: a row."""
     if not strength:
         return [{name: values[0] for name, values in levels.items()}]
     covered: set[Any] = set()
     found = []
     for whole in covering_array(levels, strength):
-        for row in _possible(whole, levels):
+        for row in possible(whole, levels):
             new = set(combinations(row.items(), strength)) - covered
             if new:
                 found.append(row)
@@ -206,10 +239,12 @@ def _possible(row: dict[str, Any], levels: Levels) -> Iterator[dict[str, Any]]:
         yield from _possible({**row, "scale": levels["scale"][0]}, levels)
         if levels["ndim"][0] < ndim:
             yield from _possible({**row, "ndim": levels["ndim"][0]}, levels)
-    elif chain and row["padding"] != levels["padding"][0]:
+    elif "cotangent" in row and row.get("stages") == "relu" and not row["bias"]:
+        yield from _possible({**row, "stages": levels["stages"][0]}, levels)
+    elif "cotangent" not in row and chain and row["padding"] != levels["padding"][0]:
         yield from _possible({**row, "padding": levels["padding"][0]}, levels)
         yield from _possible({**row, "stages": levels["stages"][0]}, levels)
-    elif chain and row["blur"]:
+    elif "cotangent" not in row and chain and row["blur"]:
         yield from _possible({**row, "blur": False}, levels)
         yield from _possible({**row, "stages": levels["stages"][0]}, levels)
     elif chain and row["dtype"] not in WIDE:
@@ -217,13 +252,16 @@ def _possible(row: dict[str, Any], levels: Levels) -> Iterator[dict[str, Any]]:
         if wide:
             yield {**row, "dtype": wide[0]}
         yield {**row, "stages": levels["stages"][0]}
+    elif row.get("inputs") == 32 and row["kernel"] == "5x6":
+        yield from _possible({**row, "inputs": levels["inputs"][0]}, levels)
+        yield from _possible({**row, "kernel": levels["kernel"][0]}, levels)
     else:
         yield row
 
 
-def some_rows(levels: Levels, strength: int) -> list[dict[str, Any]]:
+def some_rows(levels: Levels, strength: int, possible: Possible = _possible) -> list[dict[str, Any]]:
     """Return the rows of functions, whose claims are independent of each other."""
-    return _rows(tuple(levels.items()), strength)
+    return _rows(tuple(levels.items()), strength, possible)
 
 
 def rows(levels: Levels, claims: Claims, strength: int) -> list[dict[str, Any]]:
@@ -232,50 +270,42 @@ def rows(levels: Levels, claims: Claims, strength: int) -> list[dict[str, Any]]:
     return [row for row in asked if needs_layer(config_of(row)).missing(claims) is None]
 
 
-# --- what a layer must give: equal to the oracle's, and fast enough for many ---
+def alone(levels: Levels, claims: Claims, own: Levels, strength: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one kind: every pair of what makes it and the number of axes, and every level of what else there is."""
+    paired = ("ndim", *own)
+    for group in groups(limited(levels, {**SPREAD, **own, "extents": ("short",)}), claims):
+        found = covering_array({name: group[name] for name in paired}, strength)
+        longest = max(map(len, group.values()))
+        for number in range(max(len(found), longest)):
+            row = found[number % len(found)]
+            yield {name: row[name] if name in paired else values[number % len(values)] for name, values in group.items()}
 
 
-def shifted(y: np.ndarray, scale: tuple[int, ...], order: str) -> np.ndarray:
-    """Return the phase shift."""
-    return expected(Call("phase_shift", scale, order, "channels_last", y.shape[:1], y.shape[1:-1], y.shape[-1] // prod(scale)), y)
+# --- what a layer must give ---
 
 
-def boxed(y: np.ndarray, scale: tuple[int, ...]) -> np.ndarray:
-    """Return the blur, in extended precision, one axis after the other."""
-    y = y.astype(np.longdouble)
-    for axis, r in enumerate(scale, start=1):
-        moved = np.moveaxis(y, axis, 0)
-        places = [slice(max(0, i - (r - 1) // 2), i - (r - 1) // 2 + r) for i in range(len(moved))]
-        y = np.moveaxis(np.stack([moved[place].sum(axis=0) / len(moved[place]) for place in places]), 0, axis)
-    return y
-
-
-def exact_layer(x: np.ndarray, config: LayerConfig, parameters: Parameters) -> np.ndarray:
-    """Return the exact output without its blur."""
-    y, chain = x, stages_of(config)
-    for number, (held, (_, _, scale)) in enumerate(zip(parameters, chain, strict=True)):
-        padding = config.padding
-        if "depthwise" in held:
-            y, padding = oracle.depthwise_conv(y, held["depthwise"], padding=padding), "same"
-        y = shifted(oracle.conv(y, held["kernel"], held.get("bias"), padding=padding), scale, config.order)
-        if config.activation and number < len(chain) - 1:
-            y = np.maximum(y, 0)
-    return y
+def spatial_of(row: Row) -> tuple[int, ...]:
+    """Return the extents of the input: for a chain enough that all its stages have some, and few where they become many."""
+    extents = EXTENTS[row["extents"]][row["ndim"]]
+    if row["stages"] == "one":
+        return extents
+    if row["padding"] == "valid":
+        return tuple(n + (4 if row["scale"] == "1" else 1) for n in extents)
+    return tuple(n - 1 for n in extents) if row["stages"] == "three" and row["ndim"] == 3 else extents
 
 
 def follows_formula(adapter: AdapterProtocol, device: str, row: Row, case: str) -> None:
-    """Demand the formula on integers, exactly but for the blur, and on real numbers within the bound where a clause has one."""
+    """Demand the formula on integers, exactly but for a blur and a chain in half precision, and of one stage on real numbers too."""
     config = config_of(row)
-    shape = (row["batch"], *EXTENTS[row["extents"]][row["ndim"]], config.in_channels)
+    shape = (row["batch"], *spatial_of(row), config.in_channels)
     for real in (False, True) if config.factors is None else (False,):
         clause = clause_of(row, real)
         parameters = parameters_for(config, integers=not real)
         x = normal(shape, config.dtype, seed=0) if real else small_integers(shape, config.dtype)
-        exact = exact_layer(x, config, parameters)
-        bound = shifted(low_bound(x, parameters[0], config), config.scale, config.order) if real else np.zeros(exact.shape)
-        if config.blur:
-            exact, bound = boxed(exact, config.scale), blurred_bound(exact, bound, config.scale, config.dtype, boxed)
-        ratio, difference = compare.within(run_layer(adapter, device, config, parameters, x), exact, bound)
+        bounded = real or config.blur or (config.factors is not None and config.dtype not in WIDE)
+        y, bound = exact.layer(exact.wide(x, not real), config, parameters, bounded=bounded)
+        bound = np.zeros(y.shape) if bound is None else bound
+        ratio, difference = compare.within(run_layer(adapter, device, config, parameters, x), y, bound)
         if difference is not None:
             raise Mismatch(difference.message(clause, case), ratio=ratio, clause=clause)
 
@@ -317,6 +347,8 @@ def layers(adapter: AdapterProtocol, device: str, *, check: Callable[..., None],
         if profile == "full":
             levels["dtype"] = levels["dtype"][:1]
     asked = [row for row in rows(levels, claims, STRENGTH[profile]) if only in (None, clause_of(row))]
+    if only in ALONE:
+        asked += alone(circumstances(claims) | {"stages": ("one", *STAGES)}, claims, ALONE[only], STRENGTH[profile])
     if not asked:
         raise Unavailable("no layer that is claimed is among those that are combined")
 
@@ -331,19 +363,18 @@ def layers(adapter: AdapterProtocol, device: str, *, check: Callable[..., None],
 
 
 def gradients(adapter: AdapterProtocol, device: str, *, profile: str, case: str) -> None:
-    """Demand the gradients of layers: exact on integers, and those of one convolution within the bound on real numbers."""
+    """Demand the gradients of layers: exact on integers, and within the bounds of their sums otherwise."""
     claims = claims_of(adapter)
     levels = circumstances(claims) | {
-        "batch": (2, 1),
-        "inputs": (2, 1, 3),
+        "batch": (2, 1, 3, 4),
+        "inputs": (2, 1, 32, 3),
         "outputs": (2, 1),
-        "kernel": ("2x3", "1", "2"),
+        "kernel": ("2x3", "1", "5x6", "2"),
         "scale": tuple(scale for scale in _scales(claims) if scale != "4"),
-        "stages": ("one", "linear"),
-        "blur": (False,),
+        "stages": ("one", "linear", "relu"),
         "extents": ("short",),
         "dtype": _dtypes(claims, WIDE),
-        "cotangent": ("dense", "with gaps") if claims.strided else ("dense",),
+        "cotangent": _cotangents(claims),
     }
     levels = narrowed(levels, profile, GRADIENTS)
     asked = rows(levels, claims, STRENGTH[profile])
@@ -352,17 +383,67 @@ def gradients(adapter: AdapterProtocol, device: str, *, profile: str, case: str)
 
     def holds(row: Row) -> None:
         config = config_of(row)
-        if needs_layer(config).missing(claims) is not None:
-            return
-        options: dict[str, Any] = {"config": config, "spatial": (3, 4, 2)[: row["ndim"]], "case": case, "batch": row["batch"]}
-        options["gaps"] = row["cotangent"] != "dense"
-        if config.factors is not None or config.separable:
-            directional_derivatives(adapter, device, **options)
-            return
-        for integers in (True, False):
-            layer_gradients(adapter, device, integers=integers, **options)
+        if needs_layer(config).missing(claims) is None:
+            plain = config.factors is None and not config.blur and not config.separable
+            for integers in (True, False) if plain else (not config.blur,):
+                layer_gradients(adapter, device, row, config, integers, case)
 
     judged(levels, asked, holds)
+
+
+def _cotangents(claims: Claims) -> tuple[str, ...]:
+    """Return what memory a cotangent may have: as it comes, with gaps, or one value that stands for all, as the gradient of a sum has."""
+    return ("dense", "with gaps", "one value") if claims.strided else ("dense",)
+
+
+def layer_gradients(adapter: AdapterProtocol, device: str, row: Row, config: LayerConfig, integers: bool, case: str) -> None:
+    """Demand the gradients for two cotangents in turn; those for the second must show nothing of the first."""
+    wide, parameters = gradient_data(row, config, integers)
+    x = wide.astype(dtype_of(config.dtype))
+    passed = exact.forward(wide, config, parameters)
+    sizes = [{name: np.abs(values) for name, values in held.items()} for held in parameters]
+    upper = exact.forward(np.abs(wide), config, sizes, [at.open for at in passed])
+    layer, native, high = adapter.layer(config, device, parameters), adapter.to_native(x.copy(), device), passed[-1].y.shape
+    for number in (6, 7):
+        values = small_integers(high, config.dtype, start=number) if integers else normal(high, config.dtype, seed=number)
+        cotangent, weights = native_cotangent(adapter, device, row["cotangent"], values)
+        d_x, d_parameters = layer.gradients(native, weights)
+        given = exact.wide(cotangent, integers)
+        asked = exact.backward(passed, given, config, parameters)
+        absolute = exact.backward(upper, np.abs(given), config, sizes)
+        for stage, (held, wanted, most) in enumerate(zip(d_parameters, asked, absolute, strict=True)):
+            for name, gradient in wanted.items() if not stage else list(wanted.items())[1:]:
+                got = adapter.to_numpy(d_x) if name == "x" else np.asarray(held[name])
+                bound = compare.sum_bound(gradient.values, most[name].values, gradient.terms, config.dtype)
+                ratio, difference = compare.within(got, gradient.values, np.zeros_like(bound) if integers else bound)
+                if difference is not None:
+                    raise Mismatch(difference.message("GR-003", case, _place(name, stage, config)), ratio=ratio)
+
+
+def gradient_data(row: Row, config: LayerConfig, integers: bool) -> tuple[np.ndarray, Parameters]:
+    """Return the input, in the dtype of the exact sums, and the parameters."""
+    room = {"valid": 9, "pairs": 2 if row["kernel"] == "5x6" else 0}.get(row["padding"], 0)
+    few = (2, 3, 1) if row["inputs"] == 32 else (3, 4, 2)
+    spatial = tuple(n + min(room, k - 1) for n, k in zip(few[: row["ndim"]], KERNELS[row["kernel"]], strict=False))
+    shape = (row["batch"], *spatial, config.in_channels)
+    x = exact.wide(small_integers(shape, config.dtype) if integers else normal(shape, config.dtype, seed=5), integers)
+    return x, clear_of_zero(x, config, parameters_for(config, integers))
+
+
+def _place(name: str, stage: int, config: LayerConfig) -> str:
+    """Return what a gradient is of."""
+    of = f" of stage {stage}" if config.factors is not None and name != "x" else ""
+    return f"the gradient for the {'input' if name == 'x' else name}{of}, d_{name}"
+
+
+def clear_of_zero(x: np.ndarray, config: LayerConfig, parameters: Parameters) -> Parameters:
+    """Return the parameters, the biases such that no activation is given what is nearly 0, where its derivative is anyone's."""
+    found = [dict(held) for held in parameters]
+    for number in range(len(found) - 1 if config.activation and config.bias else 0):
+        before = exact.forward(x, config, found)[number].y
+        more = max(np.arange(64) / 64, key=lambda more: float(np.abs(before + more).min()))
+        found[number]["bias"] = found[number]["bias"] + found[number]["bias"].dtype.type(more)
+    return found
 
 
 def shift_gradients(adapter: AdapterProtocol, device: str, *, operation: str, profile: str, clause: str, case: str) -> None:
@@ -377,16 +458,50 @@ def shift_gradients(adapter: AdapterProtocol, device: str, *, operation: str, pr
         "channels": (2, 1, 3),
         "scale": tuple(scale for scale in _scales(claims) if scale != "4"),
         "dtype": _dtypes(claims, WIDE),
-        "cotangent": ("dense", "with gaps") if claims.strided else ("dense",),
+        "cotangent": _cotangents(claims),
     }
     levels = narrowed(levels, profile, {**GRADIENTS, "channels": (2, 1), "batch": ((), (2,), (2, 3))})
 
     def holds(row: Row) -> None:
         scale, spatial = SCALES[row["scale"]][: row["ndim"]], {1: (4,), 2: (2, 3), 3: (1, 3, 2)}[row["ndim"]]
         call = Call(operation, scale, row["order"], row["data_format"], row["batch"], spatial, row["channels"], row["dtype"])
-        pulled_back(adapter, device, call=call, clause=clause, case=case, gaps=row["cotangent"] != "dense")
+        pulled_back(adapter, device, call=call, clause=clause, case=case, memory=row["cotangent"])
 
     judged(levels, some_rows(levels, STRENGTH[profile]), holds)
+
+
+def one_after_another(adapter: AdapterProtocol, device: str, *, operation: str, clause: str, case: str) -> None:
+    """Demand the gradient of a shift on a shift by other factors, twice at the same tensor: each has its own factors, and none adds up."""
+    claims = claims_of(adapter)
+    levels = {"order": tuple(claims.orders), "data_format": tuple(claims.data_formats), "ndim": _ndims(claims)}
+    dtype, others = _dtypes(claims, WIDE)[0], {order: claims.orders[number - 1] for number, order in enumerate(claims.orders)}
+
+    def holds(row: Row) -> None:
+        names = ("2x3", "2") if claims.anisotropic and row["ndim"] > 1 else ("3", "2")
+        (first, second), spatial = (SCALES[name][: row["ndim"]] for name in names), (1, 2, 1)[: row["ndim"]]
+        whole = tuple(a * b for a, b in zip(first, second, strict=True))
+        low = Call(operation, whole, row["order"], row["data_format"], (2,), spatial, 2, dtype)
+        other = others[row["order"]]
+
+        def shifts(x: Any) -> Any:
+            function = getattr(adapter, operation)
+            inner = function(x, first, order=row["order"], data_format=row["data_format"])
+            return function(inner, second, order=other, data_format=row["data_format"])
+
+        back = getattr(oracle, "phase_shift" if low.inverse else "inverse_phase_shift")
+        (x,) = labelled(low.shape, dtype)
+        native = adapter.to_native(x.array.copy(), device)
+        for number, part in enumerate((1, 2)):
+            cotangent = labelled(low.output_shape, dtype)[0].array * np.asarray(part, dtype)
+            wanted = back(cotangent, second, order=other, data_format=row["data_format"])
+            wanted = back(wanted, first, order=row["order"], data_format=row["data_format"])
+            got = adapter.to_numpy(adapter.vjp(shifts, native, adapter.to_native(cotangent, device)))
+            difference = compare.bitwise(got, wanted)
+            if difference is not None:
+                asked = f"the gradient of {operation} by {second} of {operation} by {first}, {'again' if number else 'd_x'}"
+                raise Mismatch(difference.message(clause, case, asked))
+
+    judged(levels, covering_array(levels, 1), holds)
 
 
 # --- the initializer, and the convolutions ---
@@ -405,7 +520,7 @@ def initializers(adapter: AdapterProtocol, device: str, *, operation: str, profi
     }
     kernel, scales = operation == "icnr", {**SCALES, "5": (5, 5, 5), "8": (8, 8, 8)}
     if kernel:
-        levels |= {"inputs": (3, 1, 2, 8, 16), "kernel": tuple(KERNELS), "outputs": (2, 1, 3, 8)}
+        levels |= {"inputs": (3, 1, 2, 8, 16), "kernel": TAPS, "outputs": (2, 1, 3, 8)}
         levels = narrowed(levels, profile, {**FEWER, "kernel": ("3", "1"), "outputs": (2, 1, 3), "scale": ("2", "2x3", "3", "5")})
 
     def holds(row: Row) -> None:
@@ -497,7 +612,13 @@ def upsamplings(adapter: AdapterProtocol, device: str, *, profile: str, case: st
 
 def cases(profile: str) -> Iterator[Case]:
     """Yield the cases: each kind of layer, how layers start, gradients, initializers and convolutions."""
-    kinds = {"SC-001": ("SC-001", "SC-003"), "SC-004": ("SC-004",), "SP-001": ("SP-001", "SP-002"), "BL-001": ("BL-001", "BL-003")}
+    kinds = {
+        "SC-001": ("SC-001", "SC-003"),
+        "SC-004": ("SC-004",),
+        "SP-001": ("SP-001", "SP-002"),
+        "BL-001": ("BL-001", "BL-003"),
+        "BL-004": ("BL-004",),
+    }
     for clause, clauses in kinds.items():
         case = f"{clause}/combined-layers"
         check = partial(layers, check=follows_formula, only=clause, profile=profile, case=case)
@@ -509,6 +630,9 @@ def cases(profile: str) -> Iterator[Case]:
         clause = "GR-002" if operation == "inverse_phase_shift" else "GR-001"
         case = f"{clause}/combined"
         check = partial(shift_gradients, operation=operation, profile=profile, clause=clause, case=case)
+        yield Case(case, (clause,), "gradient", Needs((operation, "vjp")), check)
+        case = f"{clause}/combined-one-after-another"
+        check = partial(one_after_another, operation=operation, clause=clause, case=case)
         yield Case(case, (clause,), "gradient", Needs((operation, "vjp")), check)
     rows_of: list[tuple[tuple[str, ...], str, tuple[str, ...], Callable[..., None]]] = [
         (("GR-003",), "gradient", ("layer", "vjp"), gradients),

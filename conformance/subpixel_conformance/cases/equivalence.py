@@ -1,6 +1,6 @@
 """EQ: the same layer in another form. What a conversion returns is applied by the oracle, and must give what it was made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -217,68 +217,92 @@ def resized(x: np.ndarray, weights: np.ndarray, bias: np.ndarray | None, scale: 
 
 
 def resize_as_subpixel(
-    adapter: AdapterProtocol, device: str, *, kernel: Axes, scale: Axes, padding: Any, order: str, form: str, case: str
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    kernel: Axes,
+    scale: Axes,
+    padding: Any,
+    order: str,
+    form: str,
+    case: str,
+    dilation: Axes | None = None,
+    groups: int = 1,
+    bias: bool = True,
 ) -> None:
     """Demand that the sub-pixel convolution gives what resize and convolution do, borders included."""
-    weights, bias = _kernel_and_bias(kernel)
-    x = small_integers((2, *SPATIAL[len(kernel)], 3), "float32")
-    made = adapter.resize_conv_to_subpixel(weights, bias, scale=scale, padding=padding, order=order, form=form)
-    differs(equal.apply(made, x), resized(x, weights, bias, scale, padding), "EQ-005", case)
-
-
-def resize_with_more(adapter: AdapterProtocol, device: str, *, dilation: Axes, groups: int, order: str, form: str, case: str) -> None:
-    """Demand the same of a convolution whose taps are apart and whose channels are in groups."""
-    weights, bias = _kernel_and_bias((3, 2), 3, 2 * groups)
-    x = small_integers((2, 5, 6, 3 * groups), "float32")
-    scale, ends = (2, 3), ((2, 1), (0, 3))
-    options: dict[str, Any] = {"scale": scale, "padding": ends, "dilation": dilation, "groups": groups, "order": order, "form": form}
-    made = adapter.resize_conv_to_subpixel(weights, bias, **options)
-    high, apart = oracle.nearest_upsample(x, scale), equal.dilated(weights, dilation)
+    weights, term = _kernel_and_bias(kernel, 3, 2 * groups)
+    own = term if bias else None
+    x = small_integers((2, *SPATIAL[len(kernel)], 3 * groups), "float32")
+    more: dict[str, Any] = {} if dilation is None and groups == 1 else {"dilation": dilation or (1,) * len(kernel), "groups": groups}
+    made = adapter.resize_conv_to_subpixel(weights, own, scale=scale, padding=padding, order=order, form=form, **more)
+    apart = weights if dilation is None else equal.dilated(weights, dilation)
     parts = [
-        oracle.conv(
-            high[..., 3 * group : 3 * group + 3], apart[..., 2 * group : 2 * group + 2], bias[2 * group : 2 * group + 2], padding=ends
-        )
-        for group in range(groups)
+        resized(x[..., 3 * group : 3 * group + 3], apart[..., 2 * group : 2 * group + 2], None, scale, padding) for group in range(groups)
     ]
-    differs(equal.apply(made, x), np.concatenate(parts, axis=-1), "EQ-005", case)
+    y = np.concatenate(parts, axis=-1)
+    differs(equal.apply(made, x), y if own is None else y + own.astype(y.dtype), "EQ-005", case)
 
 
-def native_resize(adapter: AdapterProtocol, device: str, *, kernel: Axes, scale: Axes, padding: Any, case: str) -> None:
+def native_resize(adapter: AdapterProtocol, device: str, *, kernel: Axes, scale: Axes, padding: Any, case: str, bias: bool = True) -> None:
     """Demand that the framework's own resize and convolution, converted by the implementation, give what they gave."""
-    weights, bias = _kernel_and_bias(kernel)
+    weights, term = _kernel_and_bias(kernel)
+    own = term if bias else None
     x = small_integers((2, *SPATIAL[len(kernel)], 3), "float32")
     native = adapter.to_native(x, device)
-    actual = adapter.to_numpy(adapter.from_resize_conv(native, weights, bias, scale=scale, padding=padding, device=device))
-    differs(actual, resized(x, weights, bias, scale, padding), "EQ-005", case)
+    actual = adapter.to_numpy(adapter.from_resize_conv(native, weights, own, scale=scale, padding=padding, device=device))
+    differs(actual, resized(x, weights, own, scale, padding), "EQ-005", case)
 
 
 def shift_as_subpixel(
-    adapter: AdapterProtocol, device: str, *, kernel: Axes, scale: Axes, padding: Any, order: str, form: str, case: str
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    kernel: Axes,
+    scale: Axes,
+    padding: Any,
+    order: str,
+    form: str,
+    case: str,
+    bias: bool = True,
 ) -> None:
     """Demand that the sub-pixel convolution gives what shift and convolution do, borders included."""
-    weights, bias = _kernel_and_bias(kernel)
+    weights, term = _kernel_and_bias(kernel)
+    own = term if bias else None
     x = small_integers((2, *SPATIAL[len(kernel)], 3 * prod(scale)), "float32")
-    made = adapter.shift_conv_to_subpixel(weights, bias, scale=scale, order=order, padding=padding, form=form)
-    expected = oracle.conv(oracle.phase_shift(x, scale, order=order), weights, bias, padding=padding)
+    made = adapter.shift_conv_to_subpixel(weights, own, scale=scale, order=order, padding=padding, form=form)
+    expected = oracle.conv(oracle.phase_shift(x, scale, order=order), weights, own, padding=padding)
     differs(equal.apply(made, x), expected, "EQ-006", case)
 
 
-def strided(adapter: AdapterProtocol, device: str, *, first: str, kernel: Axes, scale: Axes, padding: Any, order: str, case: str) -> None:
+def strided(
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    first: str,
+    kernel: Axes,
+    scale: Axes,
+    padding: Any,
+    order: str,
+    case: str,
+    bias: bool = True,
+) -> None:
     """Demand that the strided convolution gives what a convolution and an inverse shift do, whichever comes ``first``."""
     blocks = prod(scale)
     before = first == "conv"
-    weights, bias = _kernel_and_bias(kernel, 3 if before else 3 * blocks)
+    weights, term = _kernel_and_bias(kernel, 3 if before else 3 * blocks)
+    own = term if bias else None
     lost = (
         [k - 1 - sum(pair) for k, pair in zip(kernel, oracle.padding_pairs(padding, kernel), strict=True)] if before else [0] * len(kernel)
     )
     spatial = tuple(r * n + less for r, n, less in zip(scale, SPATIAL[len(kernel)], lost, strict=True))
     x = small_integers((2, *spatial, 3), "float32")
     convert = adapter.conv_unshift_to_strided if before else adapter.unshift_conv_to_strided
-    made = convert(weights, bias, scale=scale, order=order, padding=padding)
+    made = convert(weights, own, scale=scale, order=order, padding=padding)
     if before:
-        expected = oracle.inverse_phase_shift(oracle.conv(x, weights, bias, padding=padding), scale, order=order)
+        expected = oracle.inverse_phase_shift(oracle.conv(x, weights, own, padding=padding), scale, order=order)
     else:
-        expected = oracle.conv(oracle.inverse_phase_shift(x, scale, order=order), weights, bias, padding=padding)
+        expected = oracle.conv(oracle.inverse_phase_shift(x, scale, order=order), weights, own, padding=padding)
     differs(equal.apply_strided(made, x), expected, "EQ-007", case)
 
 
@@ -298,14 +322,15 @@ CHAINS: tuple[tuple[str, Stages, Any, bool], ...] = (
 )
 
 
-def stages_of(chain: Stages, bias: bool) -> list[tuple[np.ndarray, np.ndarray | None, Axes]]:
-    """Return integers for the stages of a chain: 3 channels in, 4 between, 2 out."""
+def stages_of(chain: Stages, bias: bool | Sequence[bool]) -> list[tuple[np.ndarray, np.ndarray | None, Axes]]:
+    """Return integers for the stages of a chain: 3 channels in, 4 between, 2 out. ``bias`` says it of all stages, or of each."""
+    has = [bias] * len(chain) if isinstance(bias, bool) else bias
     widths = [3, *[4] * (len(chain) - 1), 2]
     stages: list[tuple[np.ndarray, np.ndarray | None, Axes]] = []
     for number, (kernel, scale) in enumerate(chain):
         channels = widths[number + 1] * prod(scale)
         weights = small_integers((*kernel, widths[number], channels), "float32", start=101 * (number + 1), modulus=3)
-        stages.append((weights, (np.arange(channels) - channels // 2).astype(np.float32) if bias else None, scale))
+        stages.append((weights, (np.arange(channels) - channels // 2).astype(np.float32) if has[number] else None, scale))
     return stages
 
 
@@ -316,11 +341,21 @@ def applied(x: np.ndarray, stages: Any, order: str, padding: Any) -> np.ndarray:
     return x
 
 
-def collapsed(adapter: AdapterProtocol, device: str, *, chain: Stages, padding: Any, bias: bool, order: str, form: str, case: str) -> None:
+def collapsed(
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    chain: Stages,
+    padding: Any,
+    bias: bool | Sequence[bool],
+    order: str,
+    form: str,
+    case: str,
+    shape: Axes | None = None,
+) -> None:
     """Demand that the one layer has the extents of the chain, and its values but where the border is felt, and no further."""
     stages = stages_of(chain, bias)
-    spatial = {1: (8,), 2: (7, 6), 3: (5, 4, 3)}[len(chain[0][0])]
-    x = small_integers((2, *spatial, 3), "float32")
+    x = small_integers((*(shape or {1: (2, 8), 2: (2, 7, 6), 3: (2, 5, 4, 3)}[len(chain[0][0])]), 3), "float32")
     made = adapter.collapse_stages(stages, order=order, padding=padding, form=form)
     actual, expected = equal.apply(made, x), applied(x, stages, order, padding)
     difference = compare.kind(actual, expected.shape)
@@ -336,13 +371,23 @@ def collapsed(adapter: AdapterProtocol, device: str, *, chain: Stages, padding: 
     differs(equal.cropped(actual, interior), equal.cropped(expected, interior), "EQ-008", case)
 
 
-def reordered(adapter: AdapterProtocol, device: str, *, source: str, target: str, case: str) -> None:
+def reordered(
+    adapter: AdapterProtocol,
+    device: str,
+    *,
+    source: str,
+    target: str,
+    case: str,
+    scale: Axes = (2, 3),
+    kernel: Axes = (3, 2),
+    outputs: int = 2,
+) -> None:
     """Demand that a sub-pixel convolution converted to another order gives the same."""
-    scale, weights = (2, 3), small_integers((3, 2, 3, 12), "float32", start=300, modulus=7)
-    bias = (np.arange(12) * 5 - 3).astype(np.float32)
-    x = small_integers((2, 4, 5, 3), "float32")
-    kernel, term = adapter.reorder(weights, bias, scale=scale, source=source, target=target)
-    made = {"kernel": np.asarray(kernel), "bias": np.asarray(term)}
+    channels = outputs * prod(scale)
+    weights, bias = _kernel_and_bias(kernel, 3, channels)
+    x = small_integers((2, *SPATIAL[len(kernel)], 3), "float32")
+    permuted, term = adapter.reorder(weights, bias, scale=scale, source=source, target=target)
+    made = {"kernel": np.asarray(permuted), "bias": np.asarray(term)}
     expected = oracle.stage(x, {"kernel": weights, "bias": bias}, scale, order=source)
     differs(oracle.stage(x, made, scale, order=target), expected, "EQ-009", case)
 
@@ -550,7 +595,8 @@ def _block_cases(exhaustive: bool) -> Iterator[Case]:
             yield Case(case, ("EQ-006",), "equivalence", needs, partial(shift_as_subpixel, case=case, **rest))
     for (dilation, groups), order, form in product([((2, 1), 1), ((1, 3), 1), ((1, 1), 2), ((2, 2), 3)], ("CRD", "RCD"), FORMS):
         case = f"EQ-005/{order}-d{_slug(dilation)}-g{groups}-{form}"
-        check = partial(resize_with_more, dilation=dilation, groups=groups, order=order, form=form, case=case)
+        more: dict[str, Any] = {"kernel": (3, 2), "scale": (2, 3), "padding": ((2, 1), (0, 3)), "dilation": dilation, "groups": groups}
+        check = partial(resize_as_subpixel, order=order, form=form, case=case, **more)
         yield Case(case, ("EQ-005",), "equivalence", _needs("resize_conv_to_subpixel", 2, (2, 3), order=order), check)
     for (kernel, scale, padding), order in product(BLOCKS, ORDERS):
         for first, operation in [("conv", "conv_unshift_to_strided"), ("unshift", "unshift_conv_to_strided")]:

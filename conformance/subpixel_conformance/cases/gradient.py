@@ -26,14 +26,26 @@ def with_gaps(adapter: AdapterProtocol, device: str, values: np.ndarray) -> Any:
         return adapter.to_native(wide[..., ::2], device)
 
 
-def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, gaps: bool = False) -> None:
+def native_cotangent(adapter: AdapterProtocol, device: str, memory: str, values: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Return a cotangent, and the native tensor of that memory; one value is the first of ``values``."""
+    if memory != "one value":
+        return values, with_gaps(adapter, device, values) if memory == "with gaps" else adapter.to_native(values.copy(), device)
+    one = values.reshape(-1)[:1].reshape((1,) * values.ndim)
+    every = np.broadcast_to(one, values.shape)
+    try:
+        return every, adapter.to_native(one.copy(), device).expand(values.shape)
+    except Exception:
+        return every, adapter.to_native(every, device)
+
+
+def pulled_back(adapter: AdapterProtocol, device: str, *, call: Call, clause: str, case: str, memory: str = "dense") -> None:
     """Demand that the vector-Jacobian product is the other operation, applied to the cotangent: bit for bit, on labels."""
     other = replace(call, operation="phase_shift" if call.inverse else "inverse_phase_shift")
     (x,), (cotangent,) = labelled(call.shape, call.dtype), labelled(call.output_shape, call.dtype)
     native = adapter.to_native(x.array.copy(), device)
-    weights = with_gaps(adapter, device, cotangent.array) if gaps else adapter.to_native(cotangent.array.copy(), device)
-    y = adapter.to_numpy(adapter.vjp(call.function(adapter), native, weights))
-    difference = compare.bitwise(y, other.expected(cotangent.array))
+    weights, given = native_cotangent(adapter, device, memory, cotangent.array)
+    y = adapter.to_numpy(adapter.vjp(call.function(adapter), native, given))
+    difference = compare.bitwise(y, other.expected(weights))
     if difference is not None:
         raise Mismatch(difference.message(clause, case, "the gradient, d_x"))
 
@@ -47,24 +59,23 @@ def layer_gradients(
     integers: bool,
     case: str,
     gaps: bool = False,
-    batch: int = 2,
 ) -> Evidence:
     """Demand the gradients for input, kernel and bias: exact on integers, within the bound of their sums otherwise."""
     parameters = parameters_for(config, integers)
     kernel = parameters[0]["kernel"]
     values = small_integers if integers else partial(normal, seed=5)
-    x = values((batch, *spatial, config.in_channels), config.dtype)
+    x = values((2, *spatial, config.in_channels), config.dtype)
     pairs = zip(spatial, kernel.shape, oracle.padding_pairs(config.padding, kernel.shape[:-2]), strict=False)
     positions = tuple(extent + before + after - k + 1 for extent, k, (before, after) in pairs)
     high = tuple(r * extent for r, extent in zip(config.scale, positions, strict=True))
-    cotangent = (small_integers if integers else partial(normal, seed=6))((batch, *high, config.out_channels), config.dtype)
+    cotangent = (small_integers if integers else partial(normal, seed=6))((2, *high, config.out_channels), config.dtype)
     layer = adapter.layer(config, device, parameters)
     weights = with_gaps(adapter, device, cotangent) if gaps else adapter.to_native(cotangent, device)
     d_x, d_parameters = layer.gradients(adapter.to_native(x, device), weights)
     low = oracle.inverse_phase_shift(cotangent, config.scale, order=config.order)
     exact = oracle.conv_gradients(x, kernel, low, padding=config.padding)
     absolute = oracle.conv_gradients(np.abs(x), np.abs(kernel), np.abs(low), padding=config.padding)
-    terms = (prod(kernel.shape[:-2]) * kernel.shape[-1], batch * prod(positions), batch * prod(positions))
+    terms = (prod(kernel.shape[:-2]) * kernel.shape[-1], 2 * prod(positions), 2 * prod(positions))
     actual = (adapter.to_numpy(d_x), d_parameters[0]["kernel"], *([d_parameters[0]["bias"]] if config.bias else []))
     names = ("the gradient for the input, d_x", "the gradient for the kernel, d_kernel", "the gradient for the bias, d_bias")
     largest = 0.0
@@ -77,20 +88,17 @@ def layer_gradients(
     return Evidence(largest)
 
 
-def directional_derivatives(
-    adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str, gaps: bool = False, batch: int = 2
-) -> None:
+def directional_derivatives(adapter: AdapterProtocol, device: str, *, config: LayerConfig, spatial: tuple[int, ...], case: str) -> None:
     """Demand <f(p + v) - f(p), g> = <v, gradient> for the input and every parameter p of every stage: exact on integers.
 
     A layer without activation is linear in each of them, so the difference is the derivative; ``f`` is the oracle's.
     """
     parameters = parameters_for(config, integers=True)
-    x = small_integers((batch, *spatial, config.in_channels), config.dtype)
+    x = small_integers((2, *spatial, config.in_channels), config.dtype)
     before = expected_layer(x, config, parameters)
     cotangent = small_integers(before.shape, config.dtype, start=6)
     layer = adapter.layer(config, device, parameters)
-    weights = with_gaps(adapter, device, cotangent) if gaps else adapter.to_native(cotangent, device)
-    d_x, d_parameters = layer.gradients(adapter.to_native(x.copy(), device), weights)
+    d_x, d_parameters = layer.gradients(adapter.to_native(x.copy(), device), adapter.to_native(cotangent, device))
     places: list[tuple[str, np.ndarray, np.ndarray]] = [("the input", x, adapter.to_numpy(d_x))]
     for number, (stage, gradients) in enumerate(zip(parameters, d_parameters, strict=True)):
         places += [(f"{name} of stage {number}", values, np.asarray(gradients[name])) for name, values in stage.items()]
@@ -122,7 +130,13 @@ def cases(profile: str, dtype: str) -> Iterator[Case]:
         clause = "GR-002" if call.inverse else "GR-001"
         case = f"{clause}/{call.slug}{'-cotangent-with-gaps' if gaps else ''}"
         needs = call.needs(operations=(operation, "vjp"), strided=gaps)
-        yield Case(case, (clause,), "gradient", needs, partial(pulled_back, call=call, clause=clause, case=case, gaps=gaps))
+        yield Case(
+            case,
+            (clause,),
+            "gradient",
+            needs,
+            partial(pulled_back, call=call, clause=clause, case=case, memory="with gaps" if gaps else "dense"),
+        )
     rows: list[Any] = [(2, (3, 2), (2, 3), (4, 5)), (2, (3, 3), (2, 2), (4, 5)), (2, (2, 3), (3, 3), (3, 4)), (2, (3, 2), (4, 4), (2, 3))]
     if profile == "exhaustive":
         rows += [(1, (3,), (3,), (6,)), (3, (2, 1, 3), (2, 2, 1), (2, 3, 4))]

@@ -26,11 +26,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """A configuration by a name, and the extents of its input."""
+    """A configuration by a name, and the extents and the number of samples of its input."""
 
     name: str
     spatial: Shape
     given: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 2
 
     @property
     def config(self) -> dict[str, Any]:
@@ -147,7 +148,9 @@ def _integers(net: Net, seed: int, per_output: int) -> tuple[Arrays, np.ndarray]
             params[name] = np.where(rng.random(shape) < (0.3 if per_output < 3 else 1), rng.integers(-1, 2, size=shape), 0).astype(
                 np.float64
             )
-    return params, small_integers((2, *net.spatial, net.config["in_channels"]), "float64", start=seed, modulus=5 if per_output > 2 else 3)
+    return params, small_integers(
+        (net.samples, *net.spatial, net.config["in_channels"]), "float64", start=seed, modulus=5 if per_output > 2 else 3
+    )
 
 
 @lru_cache(maxsize=256)
@@ -197,7 +200,7 @@ def reals(net: Net, dtype: str, seed: int = 0, sparse: bool = False) -> tuple[Ar
             else:
                 values = {"bias": 0.3 * values, "scale": 1 + 0.3 * values, "mean": 0.3 * values, "variance": np.exp(0.4 * values)}[what]
             params[name] = _representable(values, dtype)
-    x = rng.normal(size=(2, *net.spatial, net.config["in_channels"]))
+    x = rng.normal(size=(net.samples, *net.spatial, net.config["in_channels"]))
     return params, _representable(x, dtype).astype(dtype_of("float32" if dtype == "mixed" else dtype))
 
 

@@ -87,6 +87,11 @@ WHEN: Mapping[str, When] = {
     "factors above 8": When("scale", lambda seen: min(seen.scale) > 8),
     "apart in memory": When("memory", lambda seen: not seen.x.flags.c_contiguous),
 }
+ALONE: Mapping[str, When] = {
+    "C from 32": When("channels", lambda seen: seen.channels >= 32),
+    "a stride of 0": When("memory", lambda seen: any(step == 0 and n > 1 for step, n in zip(seen.x.strides, seen.x.shape, strict=True))),
+}
+"""What makes no pairs with others."""
 IMPOSSIBLE = ({"1-D", "unequal factors"}, {"3-D", "factors above 8"})
 """One axis has one factor; and nine on each of three axes makes tensors that are too large for every pair."""
 
@@ -163,13 +168,13 @@ def together(effect: str, operation: str, *when: str) -> Mutant:
 
     def shift(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
         seen = Seen(x, scale, order, data_format, inverse)
-        taken = wrong if all(WHEN[name].holds(seen) for name in when) else right
+        taken = wrong if all({**WHEN, **ALONE}[name].holds(seen) for name in when) else right
         return taken(x, scale, order=order, data_format=data_format)
 
     clause = EFFECTS[effect].clause
     if clause == FORMULA:
         clause = "IP-001" if inverse else "PS-002"
-        if "apart in memory" in when:
+        if set(when) & {"apart in memory", "a stride of 0"}:
             clause = "IP-003" if inverse else "PS-012"
     elif inverse:
         clause = "IP-003"
@@ -261,6 +266,8 @@ def named() -> Iterator[Mutant]:
         for effect, when in (("another order", "samples by eight"), ("another order", "C by eight"), ("another order", "width by eight")):
             yield together(effect, operation, when)
         yield together("another order", operation, "float16", "factors above 2")
+        yield together("another order", operation, "C from 32")
+        yield together("another order", operation, "a stride of 0")
         inverse = operation == "inverse_phase_shift"
         every, of = ("IP-001", "of the inverse ") if inverse else (EVERY_ORDER, "")
         claims: dict[str, Any] = {"dtypes": ("float32",)}
@@ -273,6 +280,14 @@ def named() -> Iterator[Mutant]:
         for name, shift, clause in rows:
             replaced: dict[str, Any] = {operation: shift}
             yield mutant(name, clause, MISPLACED, operations=operation, claims=claims, **replaced)
+    claims = {"refusals": ("ER-004",), "dtypes": ("float32",), "ndims": (3,)}
+    yield mutant(
+        "a remainder of a middle axis is cut off", "ER-004", operations="inverse_phase_shift", claims=claims, inverse_phase_shift=_cut
+    )
+    for operation in OPERATIONS:
+        claims = {"refusals": ("ER-002",), "dtypes": ("float32",)}
+        replaced = {operation: _any_float_of_numpy(OPERATIONS[operation])}
+        yield mutant(f"factors that are floats of NumPy are taken, {operation}", "ER-002", operations=operation, claims=claims, **replaced)
     for when in ("1-D", "3-D", "channels first", "two batch axes", "float16"):
         for clause, operation, careless in (
             ("ER-003", "phase_shift", _careless("channels must be")),
@@ -281,6 +296,21 @@ def named() -> Iterator[Mutant]:
             claims = {"refusals": (clause,), "dtypes": ("float32", "float16")}
             replaced = {operation: _where(when, careless, OPERATIONS[operation])}
             yield mutant(f"what does not divide is taken: {when}, {clause}", clause, operations=operation, claims=claims, **replaced)
+
+
+def _cut(x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
+    """Return the inverse without the positions of the middle of three axes that are too many."""
+    axis = x.ndim - (3 if data_format == "channels_last" else 2)
+    kept = x.shape[axis] // scale[1] * scale[1] if len(scale) == 3 else x.shape[axis]
+    return honest.inverse_phase_shift(np.take(x, range(kept), axis=axis), scale, order=order, data_format=data_format)
+
+
+def _any_float_of_numpy(operation: Shift) -> Shift:
+    def shift(x: np.ndarray, scale: Any, **options: Any) -> np.ndarray:
+        whole = tuple(int(r) if isinstance(r, np.floating) else r for r in scale) if isinstance(scale, tuple) else scale
+        return operation(x, whole, **options)
+
+    return shift
 
 
 def _where(when: str, wrong: Shift, right: Shift) -> Shift:

@@ -68,8 +68,8 @@ WHEN: Mapping[str, When] = {
     "a blur": When("blur", _of_layer(lambda config: config.blur)),
     "a cotangent with gaps": When("memory", lambda seen: seen.gaps),
 }
-IMPOSSIBLE = ({"1-D", "unequal factors"}, *({"a chain", other} for other in ("a blur", "valid", "padded by hand", "float16")))
-"""One axis has one factor; chains are judged with "same" padding, without a blur, and in what holds their integers."""
+IMPOSSIBLE = ({"1-D", "unequal factors"},)
+"""One axis has one factor."""
 
 OF_A_LAYER = [name for name in WHEN if name != "a cotangent with gaps"]
 OF_A_CONVOLUTION = [name for name in WHEN if WHEN[name].of not in ("scale", "order", "separable", "stages", "blur", "memory")]
@@ -160,6 +160,7 @@ def layer_together(effect: str, *when: str) -> Mutant:
 
     kinds = {"a blur": "BL-001", "a chain": "SC-004", "separable": "SP-001"}
     clause = next((clause for kind, clause in kinds.items() if kind in when), "SC-001")
+    clause = "BL-004" if {"a blur", "a chain"} <= set(when) else clause
     return _layered(f"a layer, {effect}", clause, LAYERS, "layer", Layer, when)
 
 

@@ -233,11 +233,15 @@ class HonestLayer:
         return x
 
     def gradients(self, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, Parameters]:
-        """Differentiate backwards through the stages, which have no activation between them and no blur."""
-        padding, inputs, found = self.config.padding, [x], []
-        for held, (_, _, scale) in zip(self.held, self.stages, strict=True):
-            inputs.append(self.stage(inputs[-1], held, scale))
-        for held, (_, _, scale), at in reversed(list(zip(self.held, self.stages, inputs, strict=False))):
+        """Differentiate backwards through the stages."""
+        padding, inputs, passed, found = self.config.padding, [x], [], []
+        for number, (held, (_, _, scale)) in enumerate(zip(self.held, self.stages, strict=True)):
+            y = self.stage(inputs[-1], held, scale)
+            y = self.blurred(y, scale) if self.config.blur else y
+            inputs.append(self.between(y, number))
+            passed.append(inputs[-1] == y)
+        for held, (_, _, scale), at, through in reversed(list(zip(self.held, self.stages, inputs, passed, strict=False))):
+            cotangent = self.unblurred(cotangent * through, scale)
             cotangent = oracle.inverse_phase_shift(cotangent, scale, order=self.config.order)
             gradients: dict[str, np.ndarray] = {}
             if "depthwise" in held:
@@ -250,6 +254,10 @@ class HonestLayer:
                 cotangent, gradients["kernel"], gradients["bias"] = oracle.conv_gradients(at, held["kernel"], cotangent, padding=padding)
             found.append({name: self.rounded(gradients[name]) for name in held})
         return self.rounded(cotangent), found[::-1]
+
+    def unblurred(self, cotangent: np.ndarray, scale: tuple[int, ...]) -> np.ndarray:
+        """Return the gradient of the blur, where there is one."""
+        return oracle.box_blur_gradient(cotangent, scale) if self.config.blur else cotangent
 
 
 class Honest:

@@ -506,7 +506,7 @@ def wrong_combinations() -> Iterator[Mutant]:
 def wrong_layers() -> Iterator[Mutant]:
     """Yield networks whose layers are wrong or wrongly joined."""
     rows: list[tuple[str, str, str, type[HonestNetwork]]] = [
-        ("the skip before the upsampled channels", "UN-003", "UN-012", _SkipFirst),
+        ("the skip before the upsampled channels", "UN-003", "UN-005 UN-006 UN-012", _SkipFirst),
         ("the skip of the first block", "UN-003", "UN-012", _SkipOfFirstBlock),
         ("activation after the sum", "UN-001", "UN-003 UN-012", _PostActivation),
         ("the shortcut from the activated input", "UN-001", "UN-003 UN-012", _ShortcutAfterNorm),
@@ -572,6 +572,8 @@ class _InterleavedGroups(_Normalizing):
     """Puts every other channel into a group."""
 
     def normalized(self, step: Step, x: np.ndarray, params: Arrays, training: bool) -> np.ndarray:
+        if not step.groups:
+            return oracle_unet.norm(step, x, params, training)
         p = np.arange(x.shape[-1]).reshape(-1, step.groups).T.reshape(-1)
         moved = {name: values[p] for name, values in params.items() if name.startswith(f"{step.name}.")}
         return oracle_unet.norm(step, x[..., p], moved, training)[..., np.argsort(p)]
@@ -785,7 +787,7 @@ def wrong_parameters() -> Iterator[Mutant]:
     yield _mutant("kernels reported as (*k, Co, Ci)", "UN-011", "UN-009", _TransposedKernels, orders=("CRD",))
     yield _mutant("kernels called weights", "UN-011", "", _OtherNames, orders=("CRD",))
     yield _mutant("no running statistics reported", "UN-011", "UN-006 UN-009", _WithoutStatistics, orders=("DRC",))
-    yield _mutant("loaded through float16", "UN-011", "UN-005 UN-012", _HalfLoaded, orders=("RCD",))
+    yield _mutant("loaded through float16", "UN-011", "UN-005 UN-006 UN-012", _HalfLoaded, orders=("RCD",))
 
 
 class _Arithmetic:

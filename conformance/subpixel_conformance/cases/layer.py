@@ -260,8 +260,7 @@ def measure(adapter: AdapterProtocol, device: str, *, shape: tuple[int, ...], sc
     rows = [("y", rough, oracle.checkerboard(rough, scale)), ("constant blocks", blocks, 0.0)]
     rows.append(("y + 1000", rough + 1000, oracle.checkerboard(rough, scale)))
     for what, y, exact in rows:
-        terms = y.size + 3 * prod(scale)
-        bound = 0.0 if what == "constant blocks" else terms * compare.UNIT_ROUNDOFF["float32"] * float(np.abs(y).max())
+        bound = (y.size + 3 * prod(scale)) * compare.UNIT_ROUNDOFF["float32"] * float(np.abs(y).max())
         actual = np.asarray(float(adapter.checkerboard(adapter.to_native(y.astype(np.float32), device), scale)))
         ratio, difference = compare.within(actual, np.asarray(exact), np.asarray(bound))
         if difference is not None:

@@ -30,7 +30,7 @@ A clause catches a mutant **first** when it is the clause of the verdict on the 
 
 def entry(finding: Finding) -> dict[str, Any]:
     """Return what the record holds of one mutant: the clauses that fail, in the sequence of the suite, the first catcher first."""
-    return {"name": finding.name, "fails": list(finding.failing), "history": finding.history}
+    return {"name": finding.name, "fails": list(finding.failing), "history": finding.history, "quick": finding.quick}
 
 
 def record(report: SelftestReport) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def _lines(found: Record) -> Iterator[str]:
     yield _INTRODUCTION
     yield f"- {len(mutants)} mutants, all rejected, by the right clauses; {len(nulls)} null mutants, all passed."
     yield f"- {len(required)} clauses that say MUST, each the first to catch some mutant."
+    yield f"- The profile `quick`, a first look of seconds, rejects {sum(mutant['quick'] for mutant in mutants)} of them; `full` all."
     yield (
         f"- {wrong:,} wrong rearrangements of two-dimensional tensors, all rejected: every way to read a tensor as six axes, to transpose "
         "these and to merge them (720 · 720), under every claim of an order and a data format (8), less the order itself, which can be "

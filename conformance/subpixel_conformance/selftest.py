@@ -33,7 +33,8 @@ class Finding:
     """What became of one mutant, or of one null mutant (``violates`` is empty there).
 
     ``failing`` maps the primary clause of every case that failed to the first such case, in the sequence of the suite; ``missed`` are
-    declared clauses without a failing case, ``unexpected`` clauses that fail though they are not declared.
+    declared clauses without a failing case, ``unexpected`` clauses that fail though they are not declared. ``quick`` is whether a case
+    of the quick profile fails too.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Finding:
     unexpected: frozenset[str]
     judged: int
     history: str = ""
+    quick: bool = False
 
     @property
     def first(self) -> str | None:
@@ -104,17 +106,19 @@ def examine(adapter: Any, cases: tuple[Case, ...], mutant: Mutant | None = None)
     """Return what the cases find in one mutant, or, without one, in an adapter that must pass."""
     device = next(iter(adapter.devices()))
     failing: dict[str, str] = {}
-    judged = 0
+    judged, quick = 0, False
+    at_once = {case.id for case in cases_for(claims_of(adapter), "quick")}
     watched: Any = Watched(adapter, device)
     for case in cases:
         result = judge(case, watched, device)
         judged += result.status in ("pass", "fail", "error")
         if result.status in ("fail", "error"):
             failing.setdefault(result.clauses[0], f"{case.id}: {result.message}")
+            quick = quick or case.id in at_once
     violates = frozenset() if mutant is None else mutant.violates
     tolerated = violates if mutant is None else violates | mutant.also
     name, history = (adapter.name, "") if mutant is None else (mutant.name, mutant.history)
-    return Finding(name, violates, failing, violates - set(failing), frozenset(failing) - tolerated, judged, history)
+    return Finding(name, violates, failing, violates - set(failing), frozenset(failing) - tolerated, judged, history, quick)
 
 
 def selftest(progress: Progress | None = None, jobs: int = 1) -> SelftestReport:

@@ -61,6 +61,13 @@ def bitwise(actual: np.ndarray, expected: np.ndarray) -> Difference | None:
     return Difference(index, _show(actual[index]), _show(expected[index]))
 
 
+def same_counts(actual: Any, wanted: Any) -> bool:
+    """Return whether ``actual`` is the integer ``wanted``, or such integers in its structure: a float that is equal is none."""
+    if isinstance(wanted, int):
+        return isinstance(actual, int | np.integer) and actual == wanted
+    return len(actual) == len(wanted) and all(same_counts(one, other) for one, other in zip(actual, wanted, strict=True))
+
+
 def exact(actual: np.ndarray, expected: np.ndarray, dtype: Any = None) -> Difference | None:
     """Compare values that the sums hold exactly (integers): equal or wrong. ``dtype`` is that of the result, where it is judged."""
     difference = kind(actual, expected.shape, dtype)

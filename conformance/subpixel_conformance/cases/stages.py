@@ -6,7 +6,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from .. import oracle
+from .. import compare, oracle
 from ..adapter import AdapterProtocol
 from ..case import Case, Mismatch, Needs
 
@@ -71,7 +71,7 @@ def counted(adapter: AdapterProtocol, device: str, *, chain: Any, bias: bool, se
         expected = oracle.chain_receptive_field(factors, kernel)
     else:
         what, actual, expected = "the stages", tuple(tuple(stage.scale) for stage in plan.stages), factors
-    if actual != expected:
+    if not compare.same_counts(actual, expected):
         raise Mismatch(f"{clause} ({case}): {what} must be {expected}; got {actual}")
 
 

@@ -31,6 +31,13 @@ class _OutputExtents(honest.Plan):
         return honest.oracle.chain_activations(self.chain, extents, separable=self.separable)
 
 
+class _Floats(honest.Plan):
+    """Gives MACs as a float, which is exact to 2^53."""
+
+    def macs(self, spatial: tuple[int, ...]) -> Any:
+        return float(super().macs(spatial))
+
+
 class _AsIfNotEnlarged(honest.Plan):
     """Adds up the kernels as if no stage enlarged."""
 
@@ -103,6 +110,7 @@ def wrong_plans() -> Iterator[Mutant]:
     rows: list[tuple[str, str, str, Callable[..., Any]]] = [
         ("biases not counted", "ST-001", "", _counting(_BiasesNotCounted)),
         ("every stage at the extents of the first", "ST-002", "", _counting(_SameExtents)),
+        ("MACs as a float", "ST-002", "", _counting(_Floats)),
         ("activations one stage too late", "ST-003", "", _counting(_OutputExtents)),
         ("the receptive field as if nothing were enlarged", "ST-004", "", _counting(_AsIfNotEnlarged)),
         ("the stages listed backwards", "ST-005 ST-006 ST-007", "", _counting(_ListedBackwards)),

@@ -170,6 +170,10 @@ def itself_where_nothing_moves(x: np.ndarray, scale: Any, *, order: str, data_fo
     return x if set(scale) == {1} else sliced(x, scale, order=order, data_format=data_format)
 
 
+FEW: dict[str, Any] = {"orders": ("DCR", "CRD"), "ndims": (1, 2), "batch_ndims": (1,)}
+"""What is claimed by implementations that are slow."""
+
+
 def _pair(name: str, shift: Callable[..., np.ndarray], dtypes: tuple[str, ...], **claims: Any) -> Any:
     def checked(x: np.ndarray, scale: Any, *, order: Any, data_format: Any) -> np.ndarray:
         honest.admitted(x, scale, order, data_format, inverse=False)
@@ -376,11 +380,11 @@ def all_nulls() -> tuple[Any, ...]:
         *(honest.Honest(f"the oracle in {dtype} alone", claims={"dtypes": (dtype,)}) for dtype in ("float16", "bfloat16", "uint8", "bool")),
         _pair("slices", sliced, honest.DTYPES),
         _pair("a gather by flat index", gathered, honest.DTYPES),
-        _pair("one-hot matrices", one_hot, ("int64",), orders=("DCR", "CRD"), ndims=(1, 2), batch_ndims=(1,)),
+        _pair("one-hot matrices", one_hot, ("int64",), **FEW),
         _pair("a strided view", strided, honest.DTYPES),
         _pair("one sample at a time", one_sample_at_a_time, honest.DTYPES),
         _pair("index loops", index_loops, ("float32",)),
-        _pair("a transposed convolution with a one-hot kernel", one_hot_deconv, ("float32",), bit_patterns=False, batch_ndims=(1, 2)),
+        _pair("a transposed convolution with a one-hot kernel", one_hot_deconv, ("float32",), **FEW, bit_patterns=False),
         _pair("einsum of named axes", einsum_of_axes, honest.DTYPES),
         _pair("results in Fortran order", in_fortran_order, honest.DTYPES),
         _pair("the input itself where nothing moves", itself_where_nothing_moves, honest.DTYPES),

@@ -8,13 +8,13 @@ from subpixel_conformance import oracle
 from subpixel_conformance.adapter import Claims
 from subpixel_conformance.adapters import reference
 from subpixel_conformance.case import claims_of
+from subpixel_conformance.cases import cases_for, equivalence
 from subpixel_conformance.cases import combined_equivalence as combined
-from subpixel_conformance.cases import equivalence
 from subpixel_conformance.cases.combined_layers import some_rows
 from subpixel_conformance.judge import judge
 from subpixel_conformance.mutants import combined_equivalence as mutants
 from subpixel_conformance.mutants import rewriting
-from subpixel_conformance.selftest import cases_for, examine
+from subpixel_conformance.selftest import examine
 
 CLAIMS = claims_of(reference.adapter)
 DEPTHWISE = Claims(orders=("DCR",), ndims=(1,), anisotropic=False, scale_one=False)
@@ -72,7 +72,7 @@ def test_a_border_leaves_some_of_every_chain():
 )
 def test_only_these_cases_see_a_mutant_and_they_say_when(operation, when, needed):
     (mutant,) = (one for one in mutants.mutants() if one.name.startswith(f"{operation},") and one.name.endswith(": " + " and ".join(when)))
-    finding = examine(mutant.adapter, cases_for(mutant.adapter), mutant)
+    finding = examine(mutant.adapter, cases_for(claims_of(mutant.adapter)), mutant)
     (message,) = finding.failing.values()
     assert message.startswith(f"{next(iter(mutant.violates))}/combined-")
     assert message.endswith(f"; wrong for {needed}")

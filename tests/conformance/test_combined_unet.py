@@ -7,10 +7,11 @@ import pytest
 from subpixel_conformance.adapter import Claims
 from subpixel_conformance.adapters import reference
 from subpixel_conformance.case import claims_of
+from subpixel_conformance.cases import cases_for
 from subpixel_conformance.cases import combined_unet as combined
 from subpixel_conformance.judge import judge
 from subpixel_conformance.mutants import combined_unet as mutants
-from subpixel_conformance.selftest import cases_for, examine
+from subpixel_conformance.selftest import examine
 
 CLAIMS = claims_of(reference.adapter)
 
@@ -52,7 +53,7 @@ def test_nothing_is_asked_that_is_not_claimed():
 @pytest.mark.parametrize("when", [("groups", "deconv"), ("batch norm", "resize"), ("three samples", "no norm")])
 def test_only_these_cases_see_a_mutant_and_they_name_the_network(when):
     (mutant,) = (one for one in mutants.mutants() if one.name.endswith(": " + " and ".join(when)))
-    finding = examine(mutant.adapter, cases_for(mutant.adapter), mutant)
+    finding = examine(mutant.adapter, cases_for(claims_of(mutant.adapter)), mutant)
     ((clause, message),) = finding.failing.items()
     assert message.startswith(f"{clause}/combined: ")
     assert "; wrong in the network of norm=" in message

@@ -122,7 +122,7 @@ def to_tflite(
         content = _converted(model, folder, examples)
     if verify:
         _readable(content, int8)
-        interpreter = _interpreter(content)
+        interpreter = load_tflite(content)
         for x, wanted in answers or _trials(model, inputs[0]):
             _verify(model, x, wanted[0], interpreter)
     replace_file(path, content)
@@ -227,37 +227,45 @@ def _outputs(model: keras.Model, given: Any) -> list[np.ndarray]:
     return [np.asarray(output) for output in tf.nest.flatten(model(given, training=False))]
 
 
-def _interpreter(content: bytes) -> Any:
+def load_tflite(content: bytes) -> Any:
+    """Return a TFLite file in the interpreter, on one thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that the interpreter moves to another package
-        return tf.lite.Interpreter(model_content=content)
+        return tf.lite.Interpreter(model_content=content, num_threads=1)
 
 
-def _verify(model: keras.Model, x: np.ndarray, wanted: np.ndarray, interpreter: Any) -> None:
-    """Refuse a file that the interpreter computes otherwise."""
+def run_tflite(interpreter: Any, x: np.ndarray) -> np.ndarray:
+    """Return what a file with one input and one output gives: for integers that it takes integers, for real numbers what they stand for.
+
+    ::
+
+        real = scale * (integer - zero point)
+    """
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    try:
-        interpreter.resize_tensor_input(taken["index"], x.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(taken["index"], _quantized(x, taken))
-        interpreter.invoke()
-    except (RuntimeError, ValueError) as error:
-        _refused(model, f"{error}, for an input of shape {x.shape}")
-    got = _real(interpreter.get_tensor(given["index"]), given)
-    same_answer("the interpreter of TFLite", x.shape, wanted, got, wanted.std() if given["quantization"][0] else None)
+    interpreter.resize_tensor_input(taken["index"], x.shape)
+    interpreter.allocate_tensors()
+    as_it_is = x.dtype == taken["dtype"]
+    interpreter.set_tensor(taken["index"], x if as_it_is else _quantized(x, taken))
+    interpreter.invoke()
+    y = interpreter.get_tensor(given["index"])
+    return y if as_it_is else _real(y, given)
 
 
 def _quantized(x: np.ndarray, tensor: Any) -> np.ndarray:
-    """Return values as a tensor of the interpreter takes them; one that is not quantized has the scale 0."""
     scale, zero = tensor["quantization"]
-    if not scale:
-        return x
     return np.clip(np.round(x / scale) + zero, -128, 127).astype(tensor["dtype"])
 
 
 def _real(values: np.ndarray, tensor: Any) -> np.ndarray:
-    """Return what the integers of a tensor stand for."""
     scale, zero = tensor["quantization"]
-    if not scale:
-        return values
     return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+def _verify(model: keras.Model, x: np.ndarray, wanted: np.ndarray, interpreter: Any) -> None:
+    """Refuse a file that the interpreter computes otherwise."""
+    try:
+        got = run_tflite(interpreter, x)
+    except (RuntimeError, ValueError) as error:
+        got = _refused(model, f"{error}, for an input of shape {x.shape}")
+    quantized = interpreter.get_output_details()[0]["quantization"][0]
+    same_answer("the interpreter of TFLite", x.shape, wanted, got, wanted.std() if quantized else None)

@@ -1,12 +1,11 @@
 """Exported files in their runtimes: the interpreter of TFLite and onnxruntime, one thread each; and onnxruntime's own quantization."""
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +19,9 @@ REPEATS = 40
 
 def tflite(path: Path) -> Network:
     """Return a TFLite file as a function; what is quantized takes and gives integers, and here what they stand for."""
-    import tensorflow as tf
+    from subpixel_tensorflow.export import load_tflite, run_tflite
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that the interpreter moves to another package
-        interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=1)
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    shape: tuple[int, ...] = ()
-
-    def call(x: Array) -> Array:
-        nonlocal shape
-        if x.shape != shape:
-            interpreter.resize_tensor_input(taken["index"], x.shape)
-            interpreter.allocate_tensors()
-            shape = x.shape
-        interpreter.set_tensor(taken["index"], _quantized(x, taken))
-        interpreter.invoke()
-        return _real(interpreter.get_tensor(given["index"]), given)
-
-    return call
-
-
-def _quantized(x: Array, tensor: Any) -> NDArray[Any]:
-    if tensor["dtype"] == np.float32:
-        return x
-    scale, zero = tensor["quantization"]
-    return np.clip(np.rint(x / scale) + zero, -128, 127).astype(tensor["dtype"])
-
-
-def _real(values: NDArray[Any], tensor: Any) -> Array:
-    if tensor["dtype"] == np.float32:
-        return values
-    scale, zero = tensor["quantization"]
-    return (values.astype(np.float32) - zero) * np.float32(scale)
+    return partial(run_tflite, load_tflite(path.read_bytes()))
 
 
 def onnx(path: Path) -> Network:

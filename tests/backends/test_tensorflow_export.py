@@ -19,7 +19,6 @@ if keras.config.backend() != "tensorflow":
 from tensorflow.lite.python import schema_py_generated as schema  # noqa: E402 -- after the skip
 
 import subpixel_tensorflow  # noqa: E402
-from subpixel_conformance.adapters import tensorflow_tflite  # noqa: E402
 from subpixel_tensorflow import (  # noqa: E402
     ChainedSubpixelConv2D,
     ExactSubpixelConv2D,
@@ -34,8 +33,8 @@ from subpixel_tensorflow import (  # noqa: E402
     to_saved_model,
     to_tflite,
 )
+from subpixel_tensorflow.export import load_tflite, run_tflite  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
 # What a graph computes extents of and reshapes with.
 BETWEEN = {"SHAPE", "STRIDED_SLICE", "PACK", "MUL", "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "FLOOR_DIV"}
 OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
@@ -70,18 +69,7 @@ def operators(path):
 
 
 def run(path, x):
-    return tensorflow_tflite.run(tf.lite.Interpreter(model_path=str(path)), x)
-
-
-def run_real(path, x):
-    """Run a file on real numbers, which a quantized one has as integers."""
-    interpreter = tf.lite.Interpreter(model_path=str(path))
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    if taken["dtype"] == np.float32:
-        return tensorflow_tflite.run(interpreter, x)
-    (low, zero_low), (high, zero_high) = taken["quantization"], given["quantization"]
-    y = tensorflow_tflite.run(interpreter, np.clip(np.round(x / low) + zero_low, -128, 127).astype(np.int8))
-    return (y.astype(np.float32) - zero_high) * high
+    return run_tflite(load_tflite(path.read_bytes()), x)
 
 
 def calibration(shape, number=4):
@@ -96,7 +84,7 @@ def test_a_layer_is_a_convolution_and_depth_to_space_in_every_order(tmp_path, or
     to_tflite(model, tmp_path / "m.tflite", int8=int8, calibration=calibration((1, 7, 9, 4)) if int8 else None)
     assert operators(tmp_path / "m.tflite") == ["CONV_2D", "DEPTH_TO_SPACE"]
     x = calibration((3, 5, 11, 4))[0].astype(np.float32)  # extents of no export
-    got, wanted = run_real(tmp_path / "m.tflite", x), model(x).numpy()
+    got, wanted = run(tmp_path / "m.tflite", x), model(x).numpy()
     np.testing.assert_allclose(got, wanted, rtol=0, atol=wanted.std() / 4 if int8 else 1e-5)
 
 
@@ -145,7 +133,7 @@ def test_in_every_order_and_format_a_shift_and_its_inverse_are_transposes_of_at_
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_in_every_order_layers_and_networks_are_of_transposes_of_at_most_five_axes(tmp_path, ndim):
     layer, chain = getattr(subpixel_tensorflow, f"SubpixelConv{ndim}D"), getattr(subpixel_tensorflow, f"ChainedSubpixelConv{ndim}D")
-    config = ResidualUNetConfig(ndim=ndim, in_channels=2, widths=(8, 16), norm="none")
+    config = ResidualUNetConfig(ndim=ndim, in_channels=2, widths=(8, 16), norm="none", blocks=1)
     models = [residual_unet(replace(config, upsample="deconv"))]
     for order in ORDERS:
         models += [

@@ -303,7 +303,7 @@ class Several(nn.Module):
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_in_every_order_layers_and_networks_are_of_transposes_of_at_most_five_axes(tmp_path, ndim):
     layer, chain = getattr(subpixel_torch, f"SubpixelConv{ndim}d"), getattr(subpixel_torch, f"ChainedSubpixelConv{ndim}d")
-    config = ResidualUNetConfig(ndim=ndim, in_channels=2, widths=(8, 16), norm="none")
+    config = ResidualUNetConfig(ndim=ndim, in_channels=2, widths=(8, 16), norm="none", blocks=1)
     models = [ResidualUNet(replace(config, upsample="deconv"))]
     for order in ORDERS:
         models += [

@@ -7,7 +7,6 @@ they are. Nothing is said of empty tensors, and they are not claimed.
 """
 
 import tempfile
-import warnings
 from collections.abc import Mapping
 from functools import cache, partial
 from math import prod
@@ -22,6 +21,7 @@ import subpixel_tensorflow
 from subpixel_conformance.adapters.exported import ExportedLayer
 from subpixel_conformance.callables import Adapter
 from subpixel_tensorflow.adapter import adapter as eager
+from subpixel_tensorflow.export import load_tflite, run_tflite
 
 
 def interpreter(layer: Any, ndim: int, channels: int | None, calibration: Any = None) -> Any:
@@ -30,19 +30,7 @@ def interpreter(layer: Any, ndim: int, channels: int | None, calibration: Any = 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
         subpixel_tensorflow.to_tflite(model, path, int8=calibration is not None, calibration=calibration, verify=False)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that the interpreter moves to another package
-            return tf.lite.Interpreter(model_content=path.read_bytes(), num_threads=1)
-
-
-def run(interpreter: Any, x: np.ndarray) -> np.ndarray:
-    """Return what an interpreter with one input and one output gives."""
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(taken["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(taken["index"], x)
-    interpreter.invoke()
-    return interpreter.get_tensor(given["index"])
+        return load_tflite(path.read_bytes())
 
 
 @cache
@@ -72,16 +60,16 @@ class TensorFlowTflite(Adapter):
 
     def phase_shift(self, x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
         """Return what the interpreter makes of the exported layer."""
-        return run(_shift(subpixel_tensorflow.PhaseShift, scale, order, x.dtype.name), x)
+        return run_tflite(_shift(subpixel_tensorflow.PhaseShift, scale, order, x.dtype.name), x)
 
     def inverse_phase_shift(self, x: np.ndarray, scale: Any, *, order: str, data_format: str) -> np.ndarray:
         """Return what the interpreter makes of the exported layer."""
-        return run(_shift(subpixel_tensorflow.InversePhaseShift, scale, order, x.dtype.name), x)
+        return run_tflite(_shift(subpixel_tensorflow.InversePhaseShift, scale, order, x.dtype.name), x)
 
     def layer(self, config: Any, device: str, parameters: Any = None) -> ExportedLayer:
         """Construct a layer and export it."""
         layer = eager.layer(config, device, parameters)
-        return ExportedLayer(layer, lambda x: partial(run, interpreter(layer.layer, config.ndim, config.in_channels)))
+        return ExportedLayer(layer, lambda x: partial(run_tflite, interpreter(layer.layer, config.ndim, config.in_channels)))
 
 
 adapter = TensorFlowTflite()

@@ -173,6 +173,16 @@ def test_any_number_of_batch_axes_is_one_of_the_operator(tmp_path, shape):
     assert np.array_equal(run(tmp_path / "m.onnx", x), phase_shift(x, 2))
 
 
+@pytest.mark.parametrize(("move", "order", "channels"), [("phase_shift", "RCD", 12), ("inverse_phase_shift", "CRD", 3)])
+def test_where_the_channels_may_be_any_a_transpose_stands_for_the_gather(tmp_path, move, order, channels):
+    function = partial(getattr(subpixel_torch, move), scale=2, order=order)
+    free = ({0: "batch", 1: "channels", 2: "height", 3: "width"},)
+    to_onnx(function, iota(2, channels, 4, 6), tmp_path / "m.onnx", dynamic_shapes=free)
+    assert operators(tmp_path / "m.onnx") == ["Transpose"]
+    x = iota(3, 20, 2, 8)
+    assert np.array_equal(run(tmp_path / "m.onnx", x), getattr(core, move)(x, 2, order=order, data_format="channels_first"))
+
+
 @pytest.mark.parametrize(("order", "gather"), [("DCR", []), ("RCD", ["Gather"])])
 def test_channels_last_the_operator_stands_between_two_transposes_of_four_axes(tmp_path, order, gather):
     shift = partial(phase_shift, scale=2, order=order, data_format="channels_last")

@@ -209,30 +209,36 @@ def conform(options: argparse.Namespace, screen: Screen) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     folders = _folders_to_make(options)
-    live = _live_report(options)
-    screen.line(f"profile {options.profile}, seed {options.seed}, precision {options.precision}")
-    display, shown = progress_display(screen)
-    with shown:
-        outcome = runner.conform(
-            specs,
-            required=options.backend,
-            devices=tuple(dict.fromkeys(options.device)),
-            profile=options.profile,
-            jobs=options.jobs,
-            timeout=options.timeout,
-            memory=options.memory,
-            seed=options.seed,
-            precision=options.precision,
-            known=listed,
-            photograph=not options.no_photograph,
-            progress=display if live is None else runner.Together(live, display),
-        )
-    for run in outcome.runs:
-        if run.absent:
+    cancelled = threading.Event()
+    with runner.interruption_sets(cancelled):
+        live = _live_report(options)
+        try:
+            screen.line(f"profile {options.profile}, seed {options.seed}, precision {options.precision}")
+            display, shown = progress_display(screen)
+            with shown:
+                outcome = runner.conform(
+                    specs,
+                    required=options.backend,
+                    devices=tuple(dict.fromkeys(options.device)),
+                    profile=options.profile,
+                    jobs=options.jobs,
+                    timeout=options.timeout,
+                    memory=options.memory,
+                    seed=options.seed,
+                    precision=options.precision,
+                    known=listed,
+                    photograph=not options.no_photograph,
+                    progress=display if live is None else runner.Together(live, display),
+                    cancelled=cancelled,
+                )
+            for run in outcome.runs:
+                if run.absent:
+                    raise UsageError(run.error)
+            written, failed = write_reports(options, outcome, live)
+        except (KeyboardInterrupt, UsageError):
             if live is not None:
                 live.abandon()
-            raise UsageError(run.error)
-    written, failed = write_reports(options, outcome, live)
+            raise
     scoreboard(outcome, screen)
     for path in written:
         screen.line(f"wrote {path}{f', and made the folder {folders[path]}' if path in folders else ''}")

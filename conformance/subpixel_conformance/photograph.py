@@ -3,6 +3,7 @@
 `prepare` writes what is to be expected, by the oracle, into one file; the processes that judge compare with it.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def judge_photograph(adapter: Any, device: str, exhibit: Path, pictures: Path | 
                 made[f"cell_{taken}_{put}"] = got if data_format == "channels_last" else np.moveaxis(got, 0, -1)
             cells.append(row)
     if pictures is not None and all(all(row) for row in cells):
-        np.savez(f"{pictures}.photograph.npz", **made)
+        _save(Path(f"{pictures}.photograph.npz"), made)
     return {"scale": SCALE, "orders": ORDERS, "cells": cells}
 
 
@@ -99,8 +100,16 @@ def judge_checkerboard(adapter: Any, device: str, exhibit: Path, pictures: Path 
     measures = {name: oracle.checkerboard(output, LAYER_SCALE) for name, output in outputs.items()}
     constructed = oracle.checkerboard(through(None), LAYER_SCALE)
     if pictures is not None:
-        np.savez(f"{pictures}.checkerboard.npz", **{f"layer_{name}": output[0] for name, output in outputs.items()})
+        _save(Path(f"{pictures}.checkerboard.npz"), {f"layer_{name}": output[0] for name, output in outputs.items()})
     return {"order": order, "scale": LAYER_SCALE, "constructed": constructed, "variants": measures}
+
+
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    """Write beside ``path`` and move there: this process may be ended at any time, and others read what is there."""
+    partial = path.with_suffix(".part")
+    with open(partial, "wb") as stream:
+        np.savez(stream, **arrays)
+    os.replace(partial, path)
 
 
 def layer_variants(order: str) -> dict[str, dict[str, np.ndarray]]:

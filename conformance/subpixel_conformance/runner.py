@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -266,6 +266,7 @@ def conform(
     known: Sequence[KnownFailure] = (),
     photograph: bool = True,
     progress: Progress | None = None,
+    cancelled: threading.Event | None = None,
 ) -> Outcome:
     """Judge every adapter of ``specs``, pairs with whether it is counted, on ``devices`` or, without any, on every device present.
 
@@ -274,9 +275,9 @@ def conform(
     ``jobs`` processes work at a time; ``timeout`` is how many seconds one may go without progress, ``memory`` how many GiB it may take with
     all that it starts (`subpixel_conformance.memory.default_limit` where None). ``seed`` chooses the sampled cases. Under ``precision``
     "strict" adapters forbid reduced precision, and a switch that reads otherwise is an error. ``known`` are failures that are known. After
-    an adapter that was given by a name that leads nowhere, and after KeyboardInterrupt, what was judged so far is returned.
+    an adapter that was given by a name that leads nowhere, after Ctrl-C, and once ``cancelled`` is set, what was judged so far is returned.
     """
-    progress = progress or Progress()
+    progress, cancelled = progress or Progress(), cancelled or threading.Event()
     missing: list[Missing] = []
     present: list[tuple[Spec, bool]] = []
     for spec, counted in specs:
@@ -285,11 +286,11 @@ def conform(
             present.append((spec, counted))
         else:
             missing.append(Missing(spec.name, None, reason, counted, counted and spec.name in required))
-    with tempfile.TemporaryDirectory(prefix="subpixel-") as temporary:
+    with interruption_sets(cancelled), tempfile.TemporaryDirectory(prefix="subpixel-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         exhibit, exhibit_absent = _prepare_exhibit(folder, progress) if photograph else (None, "not asked for")
         limit = default_limit() if memory is None else memory
-        setting = _Setting(profile, seed, precision, tuple(devices), timeout, limit, folder, exhibit, progress, threading.Event())
+        setting = _Setting(profile, seed, precision, tuple(devices), timeout, limit, folder, exhibit, progress, cancelled)
         runs = _Schedule(present, setting).carried_out(jobs)
         missing += _devices_missing(runs, devices)
         order = [spec.name for spec, _ in specs]
@@ -297,6 +298,28 @@ def conform(
         judged.sort(key=lambda run: (order.index(run.adapter), list(run.devices).index(run.device) if run.device in run.devices else 0))
         amiss = apply(known, judged)
         return Outcome(profile, tuple(judged), tuple(missing), _pictures(judged, folder), exhibit_absent, seed, precision, amiss)
+
+
+@contextlib.contextmanager
+def interruption_sets(cancelled: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C set an event, so that nothing is left half done, and the second raise KeyboardInterrupt.
+
+    Raised in the middle of `threading.Thread.join`, that would have a thread taken for ended that still works (CPython 3.11).
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # no Ctrl-C comes here, or someone else heeds it
+        return
+
+    def heed(number: int, frame: Any) -> None:
+        if cancelled.is_set():
+            signal.default_int_handler(number, frame)
+        cancelled.set()
+
+    signal.signal(signal.SIGINT, heed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _prepare_exhibit(folder: Path, progress: Progress) -> tuple[Path | None, str]:
@@ -356,11 +379,8 @@ class _Schedule:
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            try:
-                for thread in threads:
-                    thread.join(0.2)
-            except KeyboardInterrupt:
-                self.setting.cancelled.set()
+            for thread in threads:
+                thread.join(0.2)
         if self.broken:
             raise self.broken[0]
         return [work.run for work in self.works]

@@ -1,6 +1,5 @@
 """Whatever an adapter does, it ends as a status or in one line, what else was judged is kept, and so is a report that was there."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import time
 
 import pytest
 
-from subpixel_conformance import cli, memory, registry, runner
+from subpixel_conformance import cli, memory, registry, runner, verify
 
 from .fakes import write_fake
 
@@ -420,27 +419,58 @@ def test_a_report_outlives_a_command_that_is_killed(tmp_path):
     assert report.read_text(encoding="utf-8") == "the old one"
 
 
-def test_an_interrupted_command_writes_what_was_judged_and_says_so(tmp_path):
-    report = tmp_path / "r.json"
-    target = write_fake(tmp_path, body="Path(__file__).with_name('begun').touch(); time.sleep(0.3)")
+def interrupted(folder, target, begun):
+    """Run the command in ``folder`` with both reports, send it Ctrl-C once the file ``begun`` is there, and return its exit status."""
     # What runs in the background ignores the signal, and so would the command.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     run = "from subpixel_conformance import cli; raise SystemExit(cli.main())"
+    given = ["conform", "--adapter", target, "--no-photograph", "--json", "r.json", "--jsonl", "r.jsonl"]
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{heed}; {run}", "conform", "--adapter", target, "--no-photograph", "--json", str(report)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", f"{heed}; {run}", *given], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 30
-    while not (tmp_path / "begun").exists() and time.monotonic() < until:
+    while not begun.exists() and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 3
-    document = json.loads(report.read_text(encoding="utf-8"))
-    assert document["verdict"] in ("incomplete", "non-conforming")
-    assert document["runs"][0]["error"] == "interrupted"
-    assert document["runs"][0]["ran"] < document["runs"][0]["planned"]
+    _, said = process.communicate(timeout=30)
+    assert "broke" not in said
+    return process.returncode
+
+
+@pytest.mark.parametrize(
+    "body", ["time.sleep(0.3)", "time.sleep(1000)", "if once(): time.sleep(1000)"], ids=["slow", "hanging", "one hangs"]
+)
+def test_an_interrupted_command_writes_whole_reports_of_what_was_judged(tmp_path, body):
+    target = write_fake(tmp_path, body=f"Path(__file__).with_name('begun').touch()\n{body}")
+    assert interrupted(tmp_path, target, tmp_path / "begun") == 3
+    for report in ("r.json", "r.jsonl"):
+        document = verify.verified(tmp_path / report)
+        assert document["verdict"] in ("incomplete", "non-conforming")
+        assert document["runs"][0]["error"] == "interrupted"
+        assert document["runs"][0]["ran"] < document["runs"][0]["planned"] == len(document["runs"][0]["results"])
+
+
+def test_a_command_interrupted_while_it_prepares_writes_whole_reports(tmp_path):
+    target = write_fake(tmp_path, before="import time; time.sleep(1000)")
+    assert interrupted(tmp_path, target, tmp_path / "r.jsonl") == 3
+    assert [verify.verified(tmp_path / report)["runs"][0]["error"] for report in ("r.json", "r.jsonl")] == ["interrupted"] * 2
+
+
+def test_a_second_interruption_ends_the_command_and_leaves_the_reports_of_before(tmp_path, monkeypatch):
+    (tmp_path / "r.jsonl").write_text("the old one", encoding="utf-8")
+    target = registry.located(write_fake(tmp_path, body="time.sleep(1000)"))
+    monkeypatch.setattr(cli, "write_reports", lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status = cli.main(
+            ["conform", "--adapter", target.target, "--no-photograph", "--timeout", "1", "--jsonl", str(tmp_path / "r.jsonl")]
+        )
+        assert (status, signal.getsignal(signal.SIGINT)) == (3, signal.default_int_handler)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "r.jsonl").read_text(encoding="utf-8") == "the old one"
+    assert not (tmp_path / "r.jsonl.previous").exists()
 
 
 def test_frameworks_in_any_sequence_are_each_in_a_process_of_their_own(tmp_path):

@@ -311,15 +311,20 @@ def chosen(backends: Sequence[str], adapters: Sequence[str], peers: Sequence[str
 
 
 def _writable(options: argparse.Namespace) -> None:
-    """Refuse now what could not be written after minutes of work."""
+    """Refuse now what could not be written after minutes of work, and what would replace a file that is read or another report."""
     paths = [path for path in (getattr(options, name) for name in (*REPORTS, "jsonl")) if path is not None]
-    twice = [path for path in paths if [other.absolute() for other in paths].count(path.absolute()) > 1]
-    if twice:
-        raise UsageError(f"each report must have a file of its own; got {twice[0]} more than once")
-    for path in paths:
+    places = [path.resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"each report must have a file of its own; got {path} more than once")
+        if place.suffix.lower() == ".py":
+            raise UsageError(f"a report must not replace a Python file, which may be an adapter's; got {path}")
+        listed = options.known_failures
+        if listed is not None and listed.resolve() in (place, json_lines.kept(place)):
+            raise UsageError(f"a report must not replace the list of known failures; got {path}")
         if path.is_dir():
             raise UsageError(f"{path} is a folder, not a file")
-        existing = next(parent for parent in path.absolute().parents if parent.exists())
+        existing = next(parent for parent in place.parents if parent.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK):
             raise UsageError(f"{path} cannot be written: {existing} is not a folder that can be written to")
     if options.html is not None:
@@ -739,3 +744,7 @@ def _planned(name: str, plan: Any, direct: Any, spatial: Sequence[int]) -> list[
         (f"{more:.2f}", "green" if more < 1 else "red" if more > 1 else ""),
         " × ".join(map(str, plan.receptive_field)),
     ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -57,7 +57,7 @@ class LiveReport(Progress):
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._previous = path.with_name(f"{path.name}.previous")
+        self._previous = kept(path)
         if path.is_file() and path.stat().st_size and not self._previous.exists():
             os.replace(path, self._previous)
         self._stream: TextIO = open(path, "w", encoding="utf-8")  # noqa: SIM115  as long as the runs are
@@ -139,6 +139,11 @@ class LiveReport(Progress):
                 self._stream.flush()
             except OSError as error:
                 self._failed = error
+
+
+def kept(path: Path) -> Path:
+    """Return where a report that was in the place of a new one is kept until that is finished."""
+    return path.with_name(f"{path.name}.previous")
 
 
 def write_json_lines(path: Path, outcome: Outcome) -> None:

@@ -87,7 +87,9 @@ def read(path: Path, unfinished: bool = False) -> dict[str, Any]:
 
 def _whole(text: str) -> dict[str, Any]:
     try:
-        document = _parsed(text)
+        document = _parsed(text, "it")
+    except ReportError:
+        raise
     except ValueError as error:
         raise ReportError(f"it is cut short, or no JSON: {error}") from error
     _demand(document, "document", "it")
@@ -99,7 +101,9 @@ def _lines(text: str, unfinished: bool) -> dict[str, Any]:
     written = text.removesuffix("\n").split("\n")
     for number, line in enumerate(written, 1):
         try:
-            value = _parsed(line)
+            value = _parsed(line, f"line {number}")
+        except ReportError:
+            raise
         except ValueError as error:
             if number == len(written) > 1:
                 if unfinished and lines[-1]["type"] != "footer":
@@ -151,12 +155,21 @@ def _whole_before(lines: Sequence[Mapping[str, Any]]) -> str:
     return f"; before that {whole}, of {planned} planned in the runs that began{f': {said}' if said else ''}"
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, where: str) -> Any:
+    """Return what JSON holds. Raises ReportError for a key that is there twice, of which readers take one or the other."""
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+            raise ReportError(f"{where}: a key must be there once; {twice!r} is there more often")
+        return found
+
     def refused(name: str) -> NoReturn:
         raise ValueError(f"{name} is no JSON number")
 
     try:
-        return json.loads(text, parse_constant=refused)
+        return json.loads(text, object_pairs_hook=once, parse_constant=refused)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -344,8 +344,9 @@ def test_a_plain_table_aligns_its_columns():
     assert terminal.plain_table("t", ["a", "bb"], [["xxx", "1"], ["y", "22"]], right=[1]) == "t\na    bb\n---  --\nxxx   1\ny    22\n"
 
 
-def test_the_module_is_the_command(tmp_path):
-    command = [sys.executable, "-m", "subpixel_conformance", "explain", "IC-002"]
+@pytest.mark.parametrize("module", ["subpixel_conformance", "subpixel_conformance.cli"])
+def test_the_module_is_the_command(tmp_path, module):
+    command = [sys.executable, "-m", module, "explain", "IC-002"]
     assert "replicated" in subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=dict(os.environ)).stdout
 
 

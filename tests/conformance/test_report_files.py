@@ -247,6 +247,29 @@ def test_an_edited_document_is_refused_too(capsys, tmp_path):
         assert said in err
 
 
+@pytest.mark.parametrize(
+    ("form", "old", "new", "said"),
+    [
+        (
+            0,
+            '"verdict": "non-conforming"',
+            '"verdict": "conforming", "verdict": "non-conforming"',
+            "it: a key must be there once; 'verdict'",
+        ),
+        (1, '"status": "fail"', '"status": "pass", "status": "fail"', "line 4: a key must be there once; 'status'"),
+        (1, '"exit_code": 3', '"exit_code": 0, "exit_code": 3', "line 15: a key must be there once; 'exit_code'"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_for_readers_take_one_or_the_other(capsys, tmp_path, form, old, new, said):
+    path = written(tmp_path)[form]
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    status, _, err = run(capsys, "verify", str(path))
+    assert (status, err.count("\n")) == (1, 1)
+    assert said in err
+
+
 def test_every_single_change_of_a_report_is_refused_in_one_line(tmp_path):
     outcome = outcome_of(result("pass", ratio=0.5), result("not_claimed", case="other"))
     outcome.runs[0].exhibits = {"photograph": {"cells": [[True]]}}
@@ -356,11 +379,37 @@ def test_a_whole_run_writes_reports_that_are_whole_and_a_badge(capsys, tmp_path)
     assert run(capsys, "diff", str(paths["json"]), str(paths["jsonl"]))[1] == "nothing got worse\n"
 
 
-def test_two_reports_in_one_file_are_refused(capsys, tmp_path):
-    path = str(tmp_path / "r.json")
-    status, _, err = run(capsys, "conform", "--backend", "numpy", "--json", path, "--jsonl", path)
-    assert status == 2
-    assert "more than once" in err
+@pytest.mark.parametrize("option", ["--json", "--jsonl", "--junit", "--badge", "--html"])
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("fake.py", "a report must not replace a Python file"),
+        ("link", "a report must not replace a Python file"),
+        ("known.toml", "a report must not replace the list of known failures"),
+        ("new/../known.toml", "a report must not replace the list of known failures"),
+        ("r.json", "each report must have a file of its own"),
+    ],
+)
+def test_a_report_over_what_is_read_or_another_report_is_refused_before_anything_is_written(capsys, tmp_path, option, place, said):
+    target = write_fake(tmp_path)
+    (tmp_path / "known.toml").write_text("", encoding="utf-8")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "link").symlink_to("fake.py")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    other = "--badge" if option == "--json" else "--json"
+    given = ["--known-failures", str(tmp_path / "known.toml"), other, str(tmp_path / "r.json"), option, str(tmp_path / place)]
+    status, out, err = run(capsys, "conform", "--adapter", target, *given)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_the_place_of_the_older_report_is_no_place_for_the_list_of_known_failures(capsys, tmp_path):
+    known = tmp_path / "r.jsonl.previous"
+    known.write_text("", encoding="utf-8")
+    given = ["--known-failures", str(known), "--jsonl", str(tmp_path / "r.jsonl")]
+    assert run(capsys, "conform", "--adapter", write_fake(tmp_path), *given)[0] == 2
+    assert known.exists()
 
 
 # --- diff ---

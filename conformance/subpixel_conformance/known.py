@@ -8,8 +8,8 @@
 
 An entry stands for every result that it matches. Where it names a case, each of them must be wrong; where it names a clause, at least one
 in every run. What is right instead is an *unexpected pass*; an entry that names nothing that the suite judges is *stale*. Both fail the
-command, so that the file never says more than is true. An entry for an adapter, a device or a profile that was not asked for, or that this
-machine cannot run, waits.
+command, so that the file never says more than is true. An entry for an adapter or a device that was not asked for, for a case of a larger
+profile, or for what this machine cannot run, waits.
 """
 
 import re

@@ -96,12 +96,50 @@ def test_known_failures_are_expected_to_fail_and_nothing_else_is(folder):
     assert "it has another order (https://example.org/1)" in (folder / "junit.xml").read_text()
 
 
-def test_a_known_failure_that_passes_is_a_failure(folder):
-    (folder / "known.toml").write_text(KNOWN.replace('clause = "PS-001"', 'case = "PS-002/CRD-channels_first-2d-2x2-float32"'))
-    (folder / "test_mine.py").write_text(TESTS + '    known_failures = "known.toml"\n')
+CASE = "PS-002/CRD-channels_first-2d-2x2-float32"
+
+
+@pytest.mark.parametrize(
+    ("module", "fields", "said"),
+    [
+        ("mine", {"case": CASE}, f"passes unexpectedly: {CASE} on mine, cpu"),
+        ("mine", {"clause": "PS-007"}, "passes unexpectedly: PS-007/"),
+        ("mine", {"case": "PS-002/no-such-case"}, "is stale: there is no such case"),
+        ("mine", {"clause": "PS-999"}, "is stale: no case judges this clause"),
+        ("wrong", {"clause": "IC-001"}, "is stale: what it names is not claimed"),
+        ("wrong", {"case": CASE, "mode": "jit"}, "is stale: what it names is judged in no such mode or dtype"),
+        ("wrong", {"clause": "PS-999", "adapter": "other"}, "is stale: no case judges this clause"),
+        ("wrong", {"case": CASE}, ""),
+        ("wrong", {"clause": "PS-002", "device": "cpu"}, ""),
+        ("wrong", {"clause": "PS-002", "device": "cuda"}, ""),
+        ("mine", {"clause": "PS-007", "adapter": "other"}, ""),
+    ],
+)
+def test_an_entry_that_is_out_of_date_is_one_test_that_fails_as_in_the_command(folder, module, fields, said):
+    text = "".join(f'{name} = "{value}"\n' for name, value in {"reason": "it is so", **fields}.items())
+    (folder / "known.toml").write_text(f"[[known]]\n{text}")
+    (folder / "test_mine.py").write_text(TESTS.replace("from mine", f"from {module}") + '    known_failures = "known.toml"\n')
+    status, output, counts = run(folder, "-k", "known-failures")
+    assert (status, counts["tests"], counts["failures"]) == (int(bool(said)), 1, int(bool(said))), output
+    assert said in output
+
+
+def test_an_entry_for_another_device_excuses_nothing(folder):
+    (folder / "known.toml").write_text(KNOWN.replace('"PS-001"', '"PS-002"\ndevice = "cuda"'))
+    (folder / "test_mine.py").write_text(TESTS.replace("from mine", "from wrong") + '    known_failures = "known.toml"\n')
+    _, _, counts = run(folder, "-k", CASE)
+    assert (counts["failures"], counts["skipped"]) == (1, 0)
+
+
+@pytest.mark.parametrize("body", ["raise OSError('no licence')", "raise SystemExit('no licence')"])
+def test_an_adapter_that_cannot_be_made_is_one_test_that_fails(folder, body):
+    (folder / "test_mine.py").write_text(f"{TESTS}\ndef broken():\n    {body}\n\nclass TestBroken(TestMine):\n    adapter = broken\n")
+    (folder / "test_other.py").write_text("def test_other():\n    pass\n")
     status, output, counts = run(folder)
-    assert (status, counts["failures"]) == (1, 1)
-    assert "is listed as a known failure, and passes" in output
+    assert (status, counts["failures"], counts["errors"]) == (1, 1, 0)
+    assert counts["tests"] > 20
+    assert "TestBroken cannot be judged: " in output
+    assert "no licence" in output
 
 
 def test_no_file_of_tests_is_needed(folder):
@@ -134,8 +172,8 @@ def test_an_adapter_that_is_not_there_is_said_in_one_line(folder, target, messag
 def test_an_adapter_that_claims_nothing_is_said_in_one_line(folder):
     (folder / "test_mine.py").write_text(TESTS + "    adapter.claims = {**adapter.claims, 'operations': ()}\n")
     status, output, _ = run(folder)
-    assert status == 2, output
-    assert "TestMine: the adapter claims nothing that the suite judges" in output
+    assert status == 1, output
+    assert "TestMine cannot be judged: ValueError: the adapter claims nothing that the suite judges" in output
 
 
 def test_pytest_itself_loads_nothing_of_the_suite_but_the_options(folder):

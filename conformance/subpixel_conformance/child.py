@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do the job described in the JSON file named by the only argument."""
     faulthandler.enable()
     _end_with_the_parent()
+    _end_first_where_memory_runs_out()
     (path,) = sys.argv[1:] if arguments is None else arguments
     job = json.loads(Path(path).read_text(encoding="utf-8"))
     actions = {"judge": judge_adapter, "identify": identify_function}
@@ -209,6 +210,12 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _end_first_where_memory_runs_out() -> None:
+    """Have Linux take this process, and what it starts, before all others where the machine's memory runs out."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _end(status: int) -> None:

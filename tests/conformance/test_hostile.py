@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -393,6 +394,16 @@ def test_a_crash_among_several_processes_loses_its_case_alone(tmp_path):
     (run,) = conform(write_fake(tmp_path, body="time.sleep(0.02)\nif once(): os._exit(3)"), jobs=2).runs
     assert len(crashes(run)) == 1
     assert [result.case for result in run.results] == [case.id for case in run.planned]
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux alone has such a score")
+def test_the_process_that_judges_is_the_first_to_go_where_memory_runs_out(tmp_path):
+    score, place = Path("/proc/self/oom_score_adj"), tmp_path / "score"
+    before = score.read_text(encoding="ascii")
+    body = f"import subprocess; Path({str(place)!r}).write_bytes(subprocess.check_output(['cat', {str(score)!r}]))"
+    assert conform(write_fake(tmp_path, body=f"if once(): {body}")).runs[0].verdict == "conforming"
+    assert place.read_text(encoding="ascii") == "1000\n"
+    assert score.read_text(encoding="ascii") == before != "1000\n"
 
 
 # --- reports and frameworks ---

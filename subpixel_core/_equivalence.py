@@ -289,7 +289,8 @@ def collapse_stages(
     """Return the one sub-pixel convolution that a chain of them is, away from the border.
 
     Zeros put around the output of a stage are not the output for zeros put around its input: so ``interior`` of the result says how many
-    positions at both ends differ. It is (0, 0) where all stages but the first have one tap, or no zeros around them.
+    positions at both ends differ. It is (0, 0) where no stage but the first has zeros around it (padding "same"
+    puts none around one tap), and where such zeros are what the stages before make there.
 
     Parameters
     ----------
@@ -311,7 +312,8 @@ def collapse_stages(
     Raises
     ------
     ValueError, TypeError
-        For an activation, for stages that do not fit each other, and as `subpixel_conv`.
+        For an activation, for stages that do not fit each other, for taps whose products their dtype cannot hold, as numbers with all their
+        digits, and as `subpixel_conv`.
 
     Examples
     --------
@@ -438,4 +440,5 @@ def choose_form(*kernels: SubpixelKernel, spatial: int | Sequence[int] | None = 
     def cost(layer: SubpixelKernel) -> tuple[int, int]:
         return layer.kernel.size if spatial is None else layer.macs(spatial), sum(map(sum, layer.crop))
 
+    check.some("kernels", kernels)
     return min(kernels, key=cost)

@@ -365,7 +365,9 @@ def then(first: Upsampling, second: Upsampling, zeros: Pairs) -> Upsampling:
     """Return two in a row as one: the second puts ``zeros`` around the output of the first."""
     # EQ-008: conv_transpose(V_1, V_2), for what V_1 spreads the second spreads again
     moved = np.moveaxis(first.kernel, -2, 0)  # (*K, p, q) -> (p, *K, q): every input channel is a sample
-    kernel = np.moveaxis(conv_transpose(moved, second.kernel, stride=second.stride), 0, -2)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # told in the next line
+        kernel = np.moveaxis(conv_transpose(moved, second.kernel, stride=second.stride), 0, -2)
+    check.sums_held(_products_held(moved, second, kernel), kernel.dtype)
     factors = list(zip(first.stride, second.stride, strict=True))
     return Upsampling(
         kernel,
@@ -375,6 +377,20 @@ def then(first: Upsampling, second: Upsampling, zeros: Pairs) -> Upsampling:
         tuple(e * t + f for e, (_, t), f in zip(first.excess, factors, second.excess, strict=True)),
         interior=_interior_of_both(first, second, zeros),
     )
+
+
+def _products_held(moved: NDArray[Any], second: Upsampling, made: NDArray[Any]) -> bool:
+    """Whether sums of products of taps are finite, where the taps are, and none is of products too small for the digits of its dtype."""
+    # EQ-010, EQ-012
+    if made.dtype.kind != "f" or not (np.isfinite(moved).all() and np.isfinite(second.kernel).all()):
+        return True
+    if not np.isfinite(made).all():
+        return False
+    wide, dtype = accumulator(moved, second.kernel)
+    sizes = [np.abs(kernel).astype(wide) for kernel in (moved, second.kernel)]
+    with np.errstate(under="ignore", over="ignore"):
+        total, count = (conv_transpose(*pair, stride=second.stride) for pair in (sizes, [np.sign(size) for size in sizes]))
+    return bool((total[count > 0] >= np.finfo(dtype).tiny).all())
 
 
 def _interior_of_both(first: Upsampling, second: Upsampling, zeros: Pairs) -> Pairs:
@@ -391,13 +407,18 @@ def _bias_of_both(first: Upsampling, second: Upsampling) -> NDArray[Any] | None:
     strides = tuple(s * t for s, t in zip(first.stride, second.stride, strict=True))
     wide, dtype = accumulator(*(part for part in (first.bias, second.kernel, second.bias) if part is not None))
     total = np.zeros((*strides, second.kernel.shape[-1]), wide)
+    finite = all(np.isfinite(part).all() for part in (first.bias, second.kernel, second.bias) if part is not None)
     if first.bias is not None:
         for n in np.ndindex(*strides):
             for tap in np.ndindex(*second.kernel.shape[:-2]):
                 places = [divmod(a + q - t, step) for a, q, t, step in zip(n, second.shift, tap, second.stride, strict=True)]
                 if all(rest == 0 for _, rest in places):
                     offset = tuple(h % s for (h, _), s in zip(places, first.stride, strict=True))
-                    total[n] += first.bias[offset].astype(wide) @ second.kernel[tap].astype(wide)
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        total[n] += first.bias[offset].astype(wide) @ second.kernel[tap].astype(wide)
     if second.bias is not None:
         total += np.tile(second.bias, (*first.stride, 1))
-    return total.astype(dtype)
+    with np.errstate(over="ignore"):  # told in the next line
+        made = total.astype(dtype)
+    check.sums_held(bool(np.isfinite(made).all()) or not finite, dtype)
+    return made

@@ -242,6 +242,18 @@ def same_when_rebuilt(name: str, before: Sequence[Any], after: Sequence[Any]) ->
         raise ValueError(f"{name} must have the variables that its configuration makes, {list(after)}; got {list(before)}")
 
 
+def some(name: str, values: Sequence[Any]) -> None:
+    """Refuse to choose among nothing."""
+    if not values:
+        raise ValueError(f"{name} must be at least one, to choose from; got none")
+
+
+def same_in_copy(name: str, same: bool) -> None:
+    """Refuse to copy a model whose copy, with nothing replaced, has other values."""
+    if not same:
+        raise ValueError(f"{name} must hold its state in variables, configurations and what is saved of it; got a copy with other values")
+
+
 def same_in_both(what: str, first: Any, second: Any) -> None:
     """Refuse a resize and a convolution that do not belong together."""
     if first != second:

@@ -299,6 +299,13 @@ def _of_chain(module: nn.Module) -> _Equal:
     first = stages[0]
     forms = {form: collapse_stages(links, order=first.order, padding=first.padding, form=form).reordered("CRD") for form in FORMS}
     exact_everywhere(forms["minimal"].interior)
+    dtype = first.weight.dtype
+    sizes = [(np.abs(kernel), None if bias is None else np.abs(bias), scale) for kernel, bias, scale in links]
+    total = collapse_stages(sizes, order=first.order, padding=first.padding)  # in float32, where the weights are of half precision
+    for values, least in ((total.kernel, torch.finfo(dtype).tiny), (total.bias, 0)):
+        if values is not None and np.isfinite(values).all():
+            held = _tensor(values[values != 0])
+            sums_held(bool((held.to(dtype).isfinite() & (held >= least)).all()), str(dtype).removeprefix("torch."))
 
     def macs(extents: Sequence[int]) -> int:
         total = 0

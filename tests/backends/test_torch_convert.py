@@ -698,6 +698,31 @@ def test_a_chain_is_collapsed_where_it_is_one_layer_up_to_the_border():
     assert blurred == "stages must be convolutions with one kernel each to become one layer; got blur=True"
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tap", "bias"),
+    [
+        (torch.float32, 1e20, 0),
+        (torch.float32, 1e-25, 0),
+        (torch.float32, 1, 3e38),
+        (torch.float16, 300, 0),
+        (torch.float16, 1e-4, 0),
+        (torch.bfloat16, 1e-25, 0),
+    ],
+)
+def test_a_chain_whose_products_its_dtype_cannot_hold_is_left(dtype, tap, bias):
+    chain = ChainedSubpixelConv2d(2, 2, 1, 6, factors=(2, 3)).to(dtype)
+    for name, values in chain.named_parameters():
+        nn.init.constant_(values, bias if name.endswith("bias") else tap)
+    converted, report = convert(chain)
+    (row,) = report.rows
+    held = torch.float32 if dtype == torch.bfloat16 else dtype  # in which they are added up, of the same range
+    assert row.reason == f"kernel must have taps whose sums its dtype can hold; got {str(held).removeprefix('torch.')}"
+    assert type(converted) is ChainedSubpixelConv2d
+    for values in chain.parameters():
+        nn.init.constant_(values, 1)
+    assert convert(chain)[1].converted
+
+
 # --- with an example ---
 
 

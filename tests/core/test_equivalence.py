@@ -359,6 +359,7 @@ REFUSED = [
         lambda: core.collapse_stages([STAGES[0], STAGES[0]], order="DCR"),
         "stages must fit each other: a kernel with 2 spatial axes and 2 input channels must follow; got the shape (3, 3, 4, 8)",
     ),
+    (core.choose_form, "kernels must be at least one, to choose from; got none"),
     (lambda: core.collapse_stages([], order="DCR"), "stages must be a sequence of (kernel, bias, scale), one per stage; got [] entries"),
     (
         lambda: core.fractionally_strided_conv(np.ones((1, 0, 3, 4)), KERNEL, stride=2),
@@ -380,6 +381,49 @@ REFUSED = [
         "kernel must have at least one tap on every axis; got (0, 3, 4, 2)",
     ),
 ]
+
+
+def large_chain(dtype, *taps, bias=None):
+    """Return a chain of two stages, 2 channels in, of which every tap of a stage is the same."""
+    shapes = (3, 2, 2, 4 * 2), (1, 3, 2, 6 * 3)
+    kernels = [np.full(shape, tap, dtype) for shape, tap in zip(shapes, taps, strict=True)]
+    return [(kernels[0], None if bias is None else np.full(8, bias, dtype), (2, 2)), (kernels[1], None, (2, 3))]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "taps", "bias"),
+    [
+        (np.float16, (300, 300), None),
+        (np.float16, (1e-4, 1e-4), None),
+        (np.float16, (1e-2, 1e-3), None),  # 2e-5, with fewer digits than a number of float16 has
+        (np.float16, (1, 300), 300),
+        (np.float32, (1e20, 1e20), None),
+        (np.float32, (1e-25, 1e-25), None),
+        (np.float32, (1, 1e20), 1e20),
+        (np.float64, (1e160, 1e160), None),
+        (np.float64, (1e-170, 1e-170), None),
+    ],
+)
+def test_a_chain_whose_products_its_dtype_cannot_hold_is_refused(dtype, taps, bias):
+    with pytest.raises(ValueError, match=rf"^kernel must have taps whose sums its dtype can hold; got {np.dtype(dtype).name}$"):
+        core.collapse_stages(large_chain(dtype, *taps, bias=bias), order="DCR")
+
+
+@pytest.mark.parametrize("taps", [(100, 100), (1e-2, 1e-2), (0, 1e-6), (1e4, -1e-4), (np.inf, 1)])
+def test_a_chain_of_taps_whose_products_are_numbers_of_the_dtype_is_collapsed(taps):
+    layer = core.collapse_stages(large_chain(np.float16, *taps), order="DCR", padding="valid")
+    assert layer.kernel.dtype == np.float16
+    assert np.isfinite(layer.kernel).all() == np.isfinite(taps).all()
+
+
+def test_zeros_around_a_stage_of_one_tap_are_felt():
+    rng = np.random.default_rng(0)
+    a, b, x = (rng.integers(-5, 6, shape) for shape in ((3, 2, 4), (1, 2, 4), (1, 5, 2)))
+    stages, padding = [(a, None, 2), (b, None, 2)], [(1, 1)]
+    layer, y = core.collapse_stages(stages, order="DCR", padding=padding), chained(x, stages, "DCR", padding)
+    assert layer.interior == ((2, 2),)
+    np.testing.assert_array_equal(layer.apply(x)[:, 2:-2], y[:, 2:-2])
+    assert not (layer.apply(x) == y).all()
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])

@@ -398,3 +398,13 @@ def test_a_full_disk_is_one_line(capsys, folder, monkeypatch):
 
     monkeypatch.setattr(onnx_file.onnx, "save", full)
     refused(capsys, folder, 2, "No space left on device", "m.onnx")
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_the_weights_of_the_model_are_no_place_to_write_to(capsys, folder, options):
+    onnx.save(decoder(), folder / "outside.onnx", save_as_external_data=True, location="weights.onnx", size_threshold=0)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    status, out, err = run(capsys, "outside.onnx", "-o", "weights.onnx", *options)
+    assert (status, out) == (2, "")
+    assert ("holds the weights of the model itself" if options else "is there already") in err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -70,8 +70,9 @@ def write(model: onnx.ModelProto, path: Path, *, beside: set[Path]) -> list[Path
     MisusedError
         If the weights would overwrite those of the original.
     """
-    if data(path).exists() and any(data(path).samefile(weights) for weights in beside):
-        raise MisusedError(f"{data(path)} holds the weights of the model itself; -o FILE writes another")
+    for place in (path, data(path)):
+        if place.exists() and any(place.samefile(weights) for weights in beside):
+            raise MisusedError(f"{place} holds the weights of the model itself; -o FILE writes another")
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         save(model, Path(folder) / path.name, beside=bool(beside))
         parts = sorted(Path(folder).iterdir(), key=lambda part: part.name == path.name)  # the model last

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, fields
 
+BIAS_ALONG_WIDTH = "Keras adds its bias along the width, which is the number of its filters, and its equal would by channel"
 LISTED = "a list or the like holds it beside the modules of the model, where it cannot be replaced"
 NOT_ADJACENT = "the convolution is not proved to be all that reads the resized tensor"
 NO_GRAPH = "it is called by the code of another layer or model, which is no graph that could be read"
 NOT_REACHED = "the example does not reach it, so its extents are not known"
 READ_ELSEWHERE = "the model does more with it than to call it"
+SHARED_IN_MODEL = "a copy of the model would not have in common what layers of it have"
 SHARED_PARAMETERS = "its parameters belong to another layer too"
 SLOWER = "no form is measured to be faster on these extents"
 """Reasons beside the refusals of `subpixel_core.check`, whose text is the reason where an equivalence is refused."""

@@ -1,18 +1,20 @@
 """Keras layers as the sub-pixel convolutions that they are, and whole models with them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.models.functional import Functional
 
 from subpixel_core import Conversion, ConversionReport, SubpixelKernel, choose_form, deconv_to_subpixel, resize_conv_to_subpixel
-from subpixel_core._conversion import NO_GRAPH, NOT_ADJACENT, SHARED_PARAMETERS, SLOWER
+from subpixel_core._conversion import BIAS_ALONG_WIDTH, NO_GRAPH, NOT_ADJACENT, SHARED_IN_MODEL, SHARED_PARAMETERS, SLOWER
 from subpixel_core._upsampling import FORMS, Form
 from subpixel_core.check import (
     exact_resize,
@@ -25,6 +27,7 @@ from subpixel_core.check import (
     own_positions,
     per_axis,
     same_in_both,
+    same_in_copy,
     same_when_rebuilt,
     sums_held,
     unit_steps,
@@ -188,7 +191,7 @@ def _convertible(name: str, layer: Any, kinds: tuple[type, ...]) -> None:
     _of_kind(name, layer, kinds)
     is_built(name, layer.built)
     regular = [f"{weight}_{what}" for weight in ("kernel", "bias") for what in ("regularizer", "constraint")]
-    attached = [what for what in regular if getattr(layer, what)]
+    attached = [what for what in regular if getattr(layer, what) or getattr(getattr(layer, what.split("_")[0]), what.split("_")[1], None)]
     attached += ["LoRA"] if getattr(layer, "lora_enabled", False) else []
     attached += [f"a {method} of its own" for method in ("call", "convolution_op") if method in vars(layer)]
     attached += ["an activation with variables"] if getattr(layer.activation, "variables", []) else []
@@ -226,8 +229,10 @@ def _made(layer: Any, kernel: SubpixelKernel) -> ExactSubpixelConv:
     channels, unknown = kernel.kernel.shape[-2] * kernel.groups, (None,) * layer.rank
     made.build((None, *unknown, channels) if layer.data_format == "channels_last" else (None, channels, *unknown))
     made.kernel.assign(kernel.kernel)
+    made.kernel.trainable = layer.kernel.trainable
     if made.bias is not None:
         made.bias.assign(kernel.bias)
+        made.bias.trainable = layer.bias.trainable
     return made
 
 
@@ -272,8 +277,10 @@ def convert(model: keras.Model, *, example: Any = None) -> tuple[keras.Model, Co
     ----------
     model : keras.Model
         Functional or Sequential; it is not modified. A model whose class has a ``call`` of its own comes back as it is: that is no graph.
+        So does one of which a copy would untie layers or variables.
     example : array, or what the model takes, with an array for every tensor
-        With it, what is slower on these extents by the measured rule (`is_measured_faster`) is left.
+        With it, what is slower on these extents by the measured rule (`is_measured_faster`) is left, and a copy of the model with nothing
+        replaced must give the very values of the model for it.
 
     Returns
     -------
@@ -286,7 +293,8 @@ def convert(model: keras.Model, *, example: Any = None) -> tuple[keras.Model, Co
     Raises
     ------
     TypeError, ValueError
-        If ``model`` is no Keras model or is not built, or ``example`` has not an array for each of its inputs.
+        If ``model`` is no Keras model or is not built, ``example`` has not an array for each of its inputs, or a layer cannot be copied by
+        its configuration and what Keras saves of it.
 
     Examples
     --------
@@ -307,19 +315,66 @@ def convert(model: keras.Model, *, example: Any = None) -> tuple[keras.Model, Co
     specifications = _specifications(model, example)
     with nullcontext() if example is None else example_runs(keras.tree.flatten(example)):
         run.model(model, specifications, "")
+    tied = _tied(model)
     rows: list[Conversion] = []
     owners = Counter(id(variable) for layer in model._flatten_layers() for variable in _variables(layer))
     made: dict[int, ExactSubpixelConv] = {}
     merged: set[int] = set()
     for site in run.sites():
         kernel, row = site.conversion(owners, measured=example is not None)
+        if tied:
+            kernel, row = None, replace(row, form=None, macs_after=None, reason=row.reason or SHARED_IN_MODEL)
         rows.append(row)
         if kernel is not None:
             *before, last = site.layers
             made[id(last)] = _made(last, kernel)
             merged.update(map(id, before))
-    rows += run.hidden
-    return _Copies(made, merged).model(model), ConversionReport(tuple(rows))
+    report = ConversionReport((*rows, *run.hidden))
+    if tied:
+        return model, report
+    if example is not None:
+        copied_exactly(model, keras.tree.pack_sequence_as(specifications, _arrays(example, specifications, [x.name for x in model.inputs])))
+    return _Copies(made, merged).model(model), report
+
+
+def _tied(model: Any) -> bool:
+    """Whether a variable belongs to two layers, or a layer to two others: copies made from configurations would not have it in common."""
+    leaves = {id(layer): layer for layer in _leaves(model)}.values()
+    parts = [{id(layer): layer for layer in leaf._flatten_layers()} for leaf in leaves]
+    layers = {key: layer for part in parts for key, layer in part.items()}
+    owned = Counter(id(variable) for layer in layers.values() for variable in _variables(layer))
+    held = Counter(key for part in parts for key, layer in part.items() if layer.variables)
+    return max([*owned.values(), *held.values()], default=1) > 1
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, and of the models inside it, that are no graphs."""
+    for layer in model.layers:
+        yield from _leaves(layer) if _has_graph(layer) else [layer]
+
+
+def copied_exactly(model: Any, inputs: Any) -> None:
+    """Refuse a model of which a copy with nothing replaced has other values: something is neither in variables nor in configurations."""
+    before = [variable.numpy() for variable in model.variables]
+    copy = _Copies({}, set()).model(model)
+
+    def values(each: Any) -> list[Any]:
+        with example_runs(keras.tree.flatten(inputs)):
+            return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(each(inputs, training=False))]
+
+    def own() -> list[Any]:
+        try:
+            return values(model)
+        finally:
+            for variable, value in zip(model.variables, before, strict=True):  # a run may change states and seeds
+                variable.assign(value)
+
+    wanted = own()
+    same_in_copy(model.name, _same(values(copy), wanted) or not _same(own(), wanted))  # of a model that varies by itself nothing is known
+
+
+def _same(actual: Sequence[Any], expected: Sequence[Any]) -> bool:
+    return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(actual, expected, strict=True))
 
 
 def _has_graph(layer: Any) -> bool:
@@ -383,6 +438,8 @@ class _Site:
             return None, replace(row, reason=str(refusal))
         if any(owners[id(variable)] > 1 for variable in _variables(last)):
             return None, replace(row, reason=SHARED_PARAMETERS)
+        if any(_adds_bias_along_width(last, y) for _, y in self.calls):
+            return None, replace(row, reason=BIAS_ALONG_WIDTH)
         low, high = ([_extents(call[end], last.data_format) for call in self.calls] for end in (0, 1))
         row = replace(row, macs_before=_total(prod(last.kernel.shape), low if isinstance(last, _TRANSPOSED) else high))
         fewest = choose_form(*kernels.values(), spatial=low[0])
@@ -397,6 +454,11 @@ class _Site:
             return _transposed(self.layers[0], form)
         upsample, conv = self.layers
         return _resized(upsample, conv, form)
+
+
+def _adds_bias_along_width(layer: Any, y: keras.KerasTensor) -> bool:
+    """Whether Keras takes a bias by channel, which come first, for one along the width: it does where both are as many."""
+    return layer.use_bias and layer.data_format == "channels_first" and y.shape[-1] == layer.filters > 1
 
 
 def _extents(x: keras.KerasTensor, data_format: str) -> tuple[int, ...] | None:
@@ -444,7 +506,7 @@ class _Run:
     def call(self, operation: Any, path: str, *args: Any, **kwargs: Any) -> Any:
         """Run an operation of a graph: of a layer, a model inside, or a function of Keras."""
         if _has_graph(operation):
-            return self.model(operation, args[0], f"{path}{operation.name}.")
+            return self.model(operation, args[0] if args else kwargs["inputs"], f"{path}{operation.name}.")
         outputs = operation.compute_output_spec(*args, **kwargs)
         if operation not in self.paths:
             self.paths[operation] = f"{path}{operation.name}"
@@ -508,7 +570,10 @@ class _Copies:
         return self.new[id(layer)]
 
     def _call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if id(layer) in self.merged else layer(*args, **kwargs)
+        if id(layer) not in self.merged and not isinstance(layer, _CONVERTED):
+            return layer(*args, **kwargs)
+        x = args[0] if args else kwargs["inputs" if "inputs" in kwargs else "x"]
+        return x if id(layer) in self.merged else layer(x)
 
     def _carry(self, old: Any, new: Any, made: set[int]) -> None:
         """Carry what a configuration does not hold. To set a model's trainability sets that of its layers, so it goes first."""
@@ -518,10 +583,33 @@ class _Copies:
             for layer in old.layers:
                 if id(layer) in self.new:
                     self._carry(layer, self.new[id(layer)], made)
-        elif id(old) not in made:
+        elif id(old) in made:
+            for own, values in ((old.kernel, new.kernel), (old.bias, new.bias)):
+                if own is not None:
+                    values.trainable = own.trainable
+        else:
             same_when_rebuilt(old.name, *([tuple(variable.shape) for variable in each.variables] for each in (old, new)))
-            for value, variable in zip(old.variables, new.variables, strict=True):
-                variable.assign(value)
+            if isinstance(old, keras.layers.Layer):
+                self._carry_own(old, new)
+            for own, copied in zip(old.variables, new.variables, strict=True):
+                copied.assign(own)
+                if hasattr(own, "regularizer"):  # a seed's state has none
+                    copied.trainable, copied.regularizer, copied.constraint = own.trainable, own.regularizer, own.constraint
+
+    def _carry_own(self, old: Any, new: Any) -> None:
+        """Carry what Keras saves of a layer and those inside it beside variables (statistics in use, vocabularies), and what is frozen."""
+        parts = [each._flatten_layers() for each in (old, new)]
+        same_when_rebuilt(old.name, *([type(part).__name__ for part in each] for each in parts))
+        for part, copy in zip(*parts, strict=True):
+            copy._trainable = part._trainable  # of it alone: what is inside has its own turn
+            if type(part).load_own_variables is not keras.layers.Layer.load_own_variables:
+                store: dict[str, Any] = {}
+                part.save_own_variables(store)
+                copy.load_own_variables(store)
+            if hasattr(part, "save_assets"):
+                with TemporaryDirectory() as folder:
+                    part.save_assets(folder)
+                    copy.load_assets(folder)
 
 
 def _input(x: Any) -> Any:

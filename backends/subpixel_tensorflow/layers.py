@@ -388,7 +388,9 @@ class _ExactSubpixelConv(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        self.compute_output_shape(x.shape)  # refuses what does not fit
+        shape = self.compute_output_shape(x.shape)  # refuses what does not fit
+        if x.shape[0] == 0:  # of no samples TensorFlow's convolution makes the shape of the input
+            return tf.zeros(shape, x.dtype)
         if self.data_format == "channels_first":
             x = tf.transpose(x, (0, *range(2, self.ndim + 2), 1))  # (N, Ci, *spatial) -> (N, *spatial, Ci)
         kernel, bias, order = self.kernel, self.bias, self.order

@@ -15,7 +15,14 @@ tf = pytest.importorskip("tensorflow")
 
 from keras import layers as L  # noqa: E402  # after the skip
 
-from subpixel_core._conversion import NO_GRAPH, NOT_ADJACENT, SHARED_PARAMETERS, SLOWER  # noqa: E402
+from subpixel_core._conversion import (  # noqa: E402
+    BIAS_ALONG_WIDTH,
+    NO_GRAPH,
+    NOT_ADJACENT,
+    SHARED_IN_MODEL,
+    SHARED_PARAMETERS,
+    SLOWER,
+)
 from subpixel_tensorflow import convert, from_conv_transpose, from_resize_conv  # noqa: E402
 
 # Keras 3.15 converts its variables in a way that NumPy 2 warns of.
@@ -267,6 +274,7 @@ REFUSED = {
         r"layer must have nothing attached .*; got kernel_regularizer",
     ),
     "constraint": (lambda: transposed(bias_constraint="non_neg"), ValueError, r"got bias_constraint"),
+    "regularizer of a variable": (lambda: regular(transposed()), ValueError, r"got bias_regularizer"),
     "activation": (lambda: transposed(activation=_prelu()), ValueError, r"got an activation with variables"),
     "a call of its own": (lambda: called(transposed()), ValueError, r"got a call of its own"),
     "no position": (
@@ -281,6 +289,12 @@ def called(layer):
     """Return a layer with a call in the place of its type's."""
     of_type = layer.call
     layer.call = lambda x: 2 * of_type(x)
+    return layer
+
+
+def regular(layer):
+    """Return a layer with a regularizer on its variable, of which the layer knows nothing."""
+    layer.bias.regularizer = keras.regularizers.L2(0.1)
     return layer
 
 
@@ -589,8 +603,148 @@ def test_a_variable_of_two_layers_is_not_replaced_in_one_of_them():
     layers[1].kernel = layers[0].kernel
     converted, report = convert(randomized(model))
     assert forms(report) == {"first": SHARED_PARAMETERS, "second": SHARED_PARAMETERS}
-    x = integers(1, 4, 5, 3)
-    same(converted(x), model(x))
+    assert converted is model
+
+
+class Tied(L.Layer):
+    """Multiplies with the kernel of another layer, which its configuration makes anew."""
+
+    def __init__(self, source, **options):
+        super().__init__(**options)
+        self.source = source
+
+    def call(self, x):
+        return keras.ops.matmul(x, keras.ops.transpose(self.source.kernel))
+
+    def get_config(self):
+        return {**super().get_config(), "source": keras.saving.serialize_keras_object(self.source)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "source": keras.saving.deserialize_keras_object(config["source"])})
+
+
+def test_a_model_with_tied_weights_comes_back_as_it_is():
+    inputs, dense = keras.Input((4, 5, 3)), L.Dense(5)
+    model = keras.Model(inputs, L.Conv2DTranspose(2, 3, name="up")(Tied(dense)(dense(inputs))))
+    converted, report = convert(model)
+    assert converted is model
+    assert forms(report) == {"up": SHARED_IN_MODEL}
+
+
+def normalized(inputs):
+    layer = L.Normalization()
+    layer.adapt(rng.normal(5, 3, (8, 4, 5, 3)))
+    return layer(inputs)
+
+
+def looked_up(inputs):
+    layer = L.IntegerLookup()
+    layer.adapt(np.array([3, 5, 7, 5]))
+    return L.Embedding(6, 3)(layer(keras.ops.cast(inputs[..., 0], "int64")))
+
+
+def binned(inputs):
+    layer = L.Discretization(num_bins=4)
+    layer.adapt(rng.normal(size=100))
+    return L.Embedding(6, 3)(layer(inputs[..., 0]))
+
+
+@pytest.mark.parametrize("before", [normalized, looked_up, binned])
+@pytest.mark.parametrize("nested", [False, True])
+def test_state_that_is_not_in_variables_is_copied(before, nested):
+    inputs, outer = keras.Input((4, 5, 3)), keras.Input((4, 5, 3))
+    model = keras.Model(inputs, L.Conv2DTranspose(2, 3, strides=2, name="up")(before(inputs)), name="inner")
+    model = keras.Model(outer, model(outer)) if nested else model
+    x = rng.integers(0, 9, (2, 4, 5, 3)).astype("float32")
+    wanted = np.asarray(model(x))
+    converted, report = convert(model)
+    assert len(report.converted) == 1
+    np.testing.assert_allclose(converted(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+class Remembering(L.Layer):
+    """Adds what neither its configuration nor a variable holds."""
+
+    added = 0.0
+
+    def call(self, x):
+        return x + self.added
+
+
+def test_with_an_example_a_model_whose_copy_has_other_values_is_refused():
+    inputs, remembering = keras.Input((4, 5, 3)), Remembering()
+    model = keras.Model(inputs, remembering(L.Conv2DTranspose(2, 3, strides=2)(inputs)), name="whole")
+    x = integers(2, 4, 5, 3)
+    convert(model, example=x)
+    remembering.added = 1.0
+    with pytest.raises(ValueError, match=r"whole must hold its state in variables, .*; got a copy with other values"):
+        convert(model, example=x)
+
+
+def test_an_example_leaves_states_and_seeds_of_the_model_as_they_were():
+    inputs, norm = keras.Input((4, 5, 3)), L.BatchNormalization()
+    x = L.Dropout(0.5, seed=3)(norm(inputs, training=True), training=True)
+    model = keras.Model(inputs, L.Conv2DTranspose(2, 3, strides=2)(x))
+    before = [variable.numpy() for variable in model.variables]
+    convert(model, example=integers(2, 4, 5, 3))
+    for variable, value in zip(model.variables, before, strict=True):
+        same(variable, value)
+
+
+def test_what_is_frozen_alone_stays_so():
+    up, attention, norm = (
+        L.Conv2DTranspose(2, 3, strides=2, name="up"),
+        L.MultiHeadAttention(2, 2, name="attention"),
+        L.BatchNormalization(name="norm"),
+    )
+    inputs = keras.Input((20, 3))
+    model = keras.Model(inputs, up(norm(L.Reshape((4, 5, 3))(attention(inputs, inputs)))))
+    up.kernel.trainable = norm.gamma.trainable = attention._query_dense.trainable = False
+    norm.beta.regularizer = keras.regularizers.L2(0.1)
+    converted, _ = convert(model)
+    assert [v.path.split("/")[-2:] for v in converted.trainable_variables] == [v.path.split("/")[-2:] for v in model.trainable_variables]
+    norm, attention = converted.get_layer("norm"), converted.get_layer("attention")
+    assert (norm.beta.regularizer is None, attention._query_dense.trainable, attention._key_dense.trainable) == (False, False, True)
+
+
+@pytest.mark.parametrize("named", [("inner",), ("conv",), ("up",), ("inner", "conv", "up")], ids=" ".join)
+def test_layers_may_be_called_by_keyword(named):
+    def call(layer, x):
+        return layer(inputs=x) if layer.name in named else layer(x)
+
+    inputs, outer = keras.Input((4, 5, 3)), keras.Input((4, 5, 3))
+    up = filled(L.Conv2DTranspose(3, 4, strides=2, name="up"), None, 4, 5, 3)
+    conv = filled(L.Conv2D(2, 3, padding="same", name="conv"), None, 4, 5, 3)
+    inner = keras.Model(inputs, call(conv, L.UpSampling2D((2, 3), name="resize")(call(up, inputs))), name="inner")
+    model = keras.Model(outer, call(inner, outer))
+    x = integers(2, 4, 5, 3)
+    for example in (None, x):
+        converted, report = convert(model, example=example)
+        assert {row.layer for row in report.rows} == {"inner.up", "inner.resize + inner.conv"}
+        same(converted(x), model(x))
+    assert len(convert(model)[1].converted) == 2
+
+
+@pytest.mark.parametrize(("filters", "reason"), [(10, BIAS_ALONG_WIDTH), (8, "minimal")])
+def test_a_layer_whose_bias_keras_adds_along_the_width_is_left(filters, reason):
+    inputs = keras.Input((3, 4, 5))
+    up = L.Conv2DTranspose(filters, 4, strides=2, padding="same", data_format="channels_first", name="up")
+    model = randomized(keras.Model(inputs, up(inputs)))
+    converted, report = convert(model)
+    assert forms(report) == {"up": reason}
+    np.testing.assert_allclose(converted(np.ones((2, 3, 4, 5))), model(np.ones((2, 3, 4, 5))), atol=1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_an_empty_batch_gives_an_empty_one(data_format):
+    layer = filled(
+        L.Conv2DTranspose(2, 4, strides=(2, 3), data_format=data_format),
+        *((None, 4, 5, 3) if data_format[9:] == "last" else (None, 3, 4, 5)),
+    )
+    x = np.zeros((0, 4, 5, 3) if data_format[9:] == "last" else (0, 3, 4, 5), "float32")
+    converted = from_conv_transpose(layer)
+    assert converted(x).shape == converted.compute_output_shape(x.shape)
 
 
 class Counting(L.Layer):

@@ -89,3 +89,58 @@ def test_what_differs_is_not_written(capsys, folder, monkeypatch):
     assert (status, out) == (1, "")
     assert "up2 + conv2" in err
     assert [path.name for path in folder.iterdir()] == ["m.keras"]
+
+
+def test_a_model_whose_copy_differs_is_not_written(capsys, folder, monkeypatch):
+    right = keras_model.copied_exactly.__globals__["_Copies"]._carry_own
+    norm = L.Normalization(name="norm")
+    norm.adapt(np.random.default_rng(0).normal(5, 3, (8, 4, 5, 3)))
+    inputs = keras.Input((4, 5, 3))
+    keras.Model(inputs, L.Conv2DTranspose(4, 4, strides=2, name="up")(norm(inputs)), name="whole").save("norm.keras")
+    assert run(capsys, "norm.keras", "--all", "-o", "right.keras")[0] == 0
+    for options in (["--all"], []):
+        monkeypatch.setattr(keras_model.copied_exactly.__globals__["_Copies"], "_carry_own", lambda *_: None)
+        status, out, err = run(capsys, "norm.keras", *options)
+        assert (status, out, err.count("\n")) == (3, "", 1)
+        assert "whole must hold its state in variables" in err
+        monkeypatch.setattr(keras_model.copied_exactly.__globals__["_Copies"], "_carry_own", right)
+    assert sorted(path.name for path in folder.iterdir()) == ["m.keras", "norm.keras", "right.keras"]
+
+
+def half(dtype):
+    inputs = keras.Input((4, 5, 3))
+    return keras.Model(inputs, L.Conv2DTranspose(4, 4, strides=2, name="up", dtype=dtype)(inputs))
+
+
+def text():
+    inputs, words = keras.Input((20,), dtype="string", name="words"), L.StringLookup(vocabulary=["a", "b"])
+    return keras.Model(inputs, L.Conv2DTranspose(4, 3, strides=2)(L.Reshape((4, 5, 2))(L.Embedding(6, 2)(words(inputs)))))
+
+
+UNSUITABLE = {
+    "bfloat16": (lambda: half("mixed_bfloat16"), 3, "up computes in bfloat16, in which no layer is judged here"),
+    "unbuilt": (lambda: keras.Sequential([L.Conv2DTranspose(4, 4)]), 3, "model must be built"),
+    "text": (text, 3, "the model takes text as words"),
+    "names": (lambda: half("float32"), 2, "--inputs must have an array for each input of the model"),
+    "cut": (lambda: half("float32"), 3, "odd.keras is damaged"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+@pytest.mark.parametrize("name", UNSUITABLE)
+def test_what_is_not_converted_is_one_line(name, capsys, folder):
+    make, wanted, said = UNSUITABLE[name]
+    make().save("odd.keras")
+    np.savez("i.npz", other=np.ones((2, 4, 5, 3), "float32"))
+    if name == "cut":
+        (folder / "odd.keras").write_bytes((folder / "odd.keras").read_bytes()[:3000])
+    status, out, err = run(capsys, "odd.keras", "--all", *(["--inputs", "i.npz"] if name == "names" else []))
+    assert (status, out, err.count("\n")) == (wanted, "", 1), err
+    assert said in err
+    assert not (folder / "odd.subpixel.keras").exists()
+
+
+def test_a_model_on_text_is_converted_on_inputs_that_are_given(capsys, folder):
+    text().save("text.keras")
+    np.savez("words.npz", words=np.array([["a", "b", "c", "d"] * 5]))
+    assert run(capsys, "text.keras", "--all", "--inputs", "words.npz")[0] == 0

@@ -355,7 +355,7 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 def copied_exactly(model: Any, inputs: Any) -> None:
     """Refuse a model of which a copy with nothing replaced has other values: something is neither in variables nor in configurations."""
-    before = [variable.numpy() for variable in model.variables]
+    before = [_array(variable) for variable in model.variables]
     copy = _Copies({}, set()).model(model)
 
     def values(each: Any) -> list[Any]:

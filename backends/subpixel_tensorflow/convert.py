@@ -341,8 +341,7 @@ def _tied(model: Any) -> bool:
     """Whether a variable belongs to two layers, or a layer to two others: copies made from configurations would not have it in common."""
     leaves = {id(layer): layer for layer in _leaves(model)}.values()
     parts = [{id(layer): layer for layer in leaf._flatten_layers()} for leaf in leaves]
-    layers = {key: layer for part in parts for key, layer in part.items()}
-    owned = Counter(id(variable) for layer in layers.values() for variable in _variables(layer))
+    owned = Counter(key for part in parts for key in {id(variable) for layer in part.values() for variable in _variables(layer)})
     held = Counter(key for part in parts for key, layer in part.items() if layer.variables)
     return max([*owned.values(), *held.values()], default=1) > 1
 

@@ -632,6 +632,15 @@ def test_a_model_with_tied_weights_comes_back_as_it_is():
     assert forms(report) == {"up": SHARED_IN_MODEL}
 
 
+def test_a_layer_around_another_one_that_shares_its_variables_is_copied():
+    inputs = keras.Input((4, 5, 3))
+    model = keras.Model(inputs, L.Conv2DTranspose(2, 3, name="up")(L.SpectralNormalization(L.Conv2D(4, 3, padding="same"))(inputs)))
+    x = integers(2, 4, 5, 3)
+    converted, report = convert(model)
+    assert forms(report) == {"up": "minimal"}
+    np.testing.assert_allclose(converted(x), model(x), rtol=1e-5, atol=1e-5)
+
+
 def normalized(inputs):
     layer = L.Normalization()
     layer.adapt(rng.normal(5, 3, (8, 4, 5, 3)))

@@ -80,8 +80,13 @@ def test_an_unknown_profile_is_refused():
         cases_for(Claims(), "slow")
 
 
-def test_the_reference_passes_every_case_that_it_claims():
-    results = [judge(case, reference, "cpu") for case in all_cases()]
+def test_the_reference_passes_the_quick_cases_and_nothing_else_is_unavailable_or_not_claimed():
+    """`test_ours` judges it by all that it claims."""
+    claims = claims_of(reference)
+    quick = {case.id for case in cases_for(claims, "quick")} | {"SC-003/control-reduced-precision"}
+    chosen = [case for case in all_cases() if case.id in quick or case.needs.missing(claims) is not None]
+    results = [judge(case, reference, "cpu") for case in chosen]
+    assert {result.status for result in results} == {"pass", "not_claimed", "unavailable"}
     assert [result.message for result in results if result.status not in ("pass", "not_claimed", "unavailable")] == []
     assert [result.case for result in results if result.status == "unavailable"] == ["SC-003/control-reduced-precision"]
     not_claimed = [result for result in results if result.status == "not_claimed"]

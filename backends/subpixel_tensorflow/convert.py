@@ -369,10 +369,11 @@ def copied_exactly(model: Any, inputs: Any) -> None:
                 variable.assign(value)
 
     wanted = own()
-    same_in_copy(model.name, _same(values(copy), wanted) or not _same(own(), wanted))  # of a model that varies by itself nothing is known
+    same_in_copy(model.name, same_values(values(copy), wanted) or not same_values(own(), wanted))  # of one that varies nothing is known
 
 
-def _same(actual: Sequence[Any], expected: Sequence[Any]) -> bool:
+def same_values(actual: Sequence[Any], expected: Sequence[Any]) -> bool:
+    """Whether arrays hold the same, NaN where NaN is."""
     return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(actual, expected, strict=True))
 
 

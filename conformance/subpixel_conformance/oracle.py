@@ -268,13 +268,10 @@ def box_blur(y: np.ndarray, scale: Shape) -> np.ndarray:
     result = np.zeros_like(y)
     before = len(batch)
     for i in product(*(range(extent) for extent in spatial)):
-        count = 0
-        for t in offsets(scale):
-            at = tuple(position - (r - 1) // 2 + tap for position, r, tap in zip(i, scale, t, strict=True))
-            if all(0 <= position < extent for position, extent in zip(at, spatial, strict=True)):
-                result[_after(before, i)] += y[_after(before, at)]
-                count += 1
-        result[_after(before, i)] /= count
+        inside = _box(i, scale, spatial)
+        for at in inside:
+            result[_after(before, i)] += y[_after(before, at)]
+        result[_after(before, i)] /= len(inside)
     return result
 
 
@@ -285,11 +282,16 @@ def box_blur_gradient(cotangent: np.ndarray, scale: Shape) -> np.ndarray:
     result = np.zeros_like(cotangent)
     before = len(batch)
     for i in product(*(range(extent) for extent in spatial)):
-        positions = [tuple(at - (r - 1) // 2 + tap for at, r, tap in zip(i, scale, t, strict=True)) for t in offsets(scale)]
-        inside = [at for at in positions if all(0 <= n < extent for n, extent in zip(at, spatial, strict=True))]
+        inside = _box(i, scale, spatial)
         for at in inside:
             result[_after(before, at)] += cotangent[_after(before, i)] / len(inside)
     return result
+
+
+def _box(i: Shape, scale: Shape, spatial: Shape) -> list[Shape]:
+    """Return the positions ``i - (r - 1)//2 + t`` that exist."""
+    positions = [tuple(at - (r - 1) // 2 + tap for at, r, tap in zip(i, scale, t, strict=True)) for t in offsets(scale)]
+    return [at for at in positions if all(0 <= n < extent for n, extent in zip(at, spatial, strict=True))]
 
 
 def checkerboard(y: np.ndarray, scale: Shape) -> float:

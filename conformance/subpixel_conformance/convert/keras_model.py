@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from subpixel_tensorflow import convert as convert_model
-from subpixel_tensorflow.convert import copied_exactly
+from subpixel_tensorflow.convert import copied_exactly, same_values
 
 from .command import Converted
 from .layers import DTYPES
@@ -203,11 +203,7 @@ def _write(model: keras.Model, path: Path, given: Sequence[Sequence[np.ndarray]]
         again = keras.models.load_model(part, compile=False, safe_mode=True)
         saved = all(np.array_equal(one, other) for one, other in zip(model.get_weights(), again.get_weights(), strict=True))
         made = [[y for inputs in given for y in _outputs(each, inputs)] for each in (model, again)]
-        if not saved or not all(map(_same, *made)):
+        if not saved or not same_values(*made):
             raise DiffersError(f"{path.name} does not come back from its file as it was")
         os.replace(part, path)
     return [path]
-
-
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
